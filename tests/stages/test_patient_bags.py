@@ -26,26 +26,26 @@ from oceanpath.stages.tables import DataSettings
 DIM, FOLDS, CAP = 8, 2, 20
 COUNTS = (1, 2, 5)
 """Slides of patients in turn."""
-MODELS = {
-    "perceiver": 'name = "perceiver"\npositions = "fourier"\nhidden = 16\nheads = 2\nlatents = 4\nlayers = 1\n',
-    "transmil": 'name = "transmil"\nhidden = 16\nheads = 2\n',
-}
+NAME = "perceiver"
+MODEL = 'name = "perceiver"\npositions = "fourier"\nhidden = 16\nheads = 2\nlatents = 4\nlayers = 1\n'
 
 
 @dataclass(frozen=True)
 class Ran:
-    """An experiment that was run with both units."""
+    """The experiment, which was run."""
 
     folder: Path
 
-    def results(self, name: str) -> Path:
-        return self.folder / "out" / "experiments" / name
+    @property
+    def results(self) -> Path:
+        return self.folder / "out" / "experiments" / NAME
 
-    def stored(self, name: str) -> pd.DataFrame:
-        return pd.read_parquet(self.results(name) / "train" / "oof_predictions.parquet")
+    @property
+    def stored(self) -> pd.DataFrame:
+        return pd.read_parquet(self.results / "train" / "oof_predictions.parquet")
 
-    def run(self, name: str, *more: str) -> int:
-        file = str(self.folder / f"{name}.toml")
+    def run(self, *more: str) -> int:
+        file = str(self.folder / f"{NAME}.toml")
         return run_app(["export", "-e", file, "--workspace", str(self.folder / "out"), "--quiet", *more])
 
 
@@ -65,33 +65,32 @@ def write_cohort(folder: Path) -> None:
     (folder / "cohort.csv").write_text("\n".join(rows) + "\n")
 
 
-def write_experiment(folder: Path, name: str, model: str, bag: str) -> None:
-    text = f'name = "{name}"\n[data]\nfeatures = "features"\nlabels = "cohort.csv"\nclasses = ["low", "high"]\n'
-    text += f'bag = "{bag}"\n[mmap]\nmax_instances = {CAP}\n[split]\nfolds = {FOLDS}\n[model]\n{model}\n'
+def write_experiment(folder: Path) -> None:
+    text = f'name = "{NAME}"\n[data]\nfeatures = "features"\nlabels = "cohort.csv"\nclasses = ["low", "high"]\n'
+    text += f'bag = "patient"\n[mmap]\nmax_instances = {CAP}\n[split]\nfolds = {FOLDS}\n[model]\n{MODEL}\n'
     text += "[train]\nepochs = 2\nlr = 1e-2\nmax_patches = 30\n[eval]\nresamples = 200\nsubgroups = ['sex']\n"
     text += '[export]\nformats = ["onnx"]\nparity_patches = [7]\nparity_batches = [2]\n'
-    (folder / f"{name}.toml").write_text(text.replace("'", '"'))
+    (folder / f"{NAME}.toml").write_text(text.replace("'", '"'))
 
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     folder = tmp_path_factory.mktemp("patients")
     write_cohort(folder)
-    for name, model in MODELS.items():
-        write_experiment(folder, name, model, "patient")
-        assert Ran(folder).run(name) == 0
+    write_experiment(folder)
+    assert Ran(folder).run() == 0
     return Ran(folder)
 
 
 def test_there_is_one_prediction_per_patient(ran: Ran) -> None:
-    stored = ran.stored("perceiver")
+    stored = ran.stored
     assert stored["slide_id"].tolist() == stored["patient_id"].tolist()
     assert sorted(stored["slide_id"]) == [f"p{number:02d}" for number in range(24)]
-    assert (pd.read_parquet(ran.results("perceiver") / "split" / "fold_0.parquet")["slide_id"].nunique()) == 24
+    assert (pd.read_parquet(ran.results / "split" / "fold_0.parquet")["slide_id"].nunique()) == 24
 
 
 def test_there_are_no_metrics_of_slides_and_the_reason_is_stated(ran: Ran, capsys: pytest.CaptureFixture[str]) -> None:
-    metrics = json.loads((ran.results("perceiver") / "eval" / "metrics.json").read_text())
+    metrics = json.loads((ran.results / "eval" / "metrics.json").read_text())
     reason = "bags are patients (data.bag), so there is no prediction of a slide"
     assert metrics["bag"] == "patient"
     for block in (metrics["level"], metrics["operating_point"], metrics["operating_points"]["sensitivity_95"]):
@@ -101,23 +100,22 @@ def test_there_are_no_metrics_of_slides_and_the_reason_is_stated(ran: Ran, capsy
     assert any(note.startswith("patient_bags: ") for note in metrics["notes"])
     assert metrics["subgroups"]["columns"]["sex"]["too_small"] == {"f": 12, "m": 12}
     capsys.readouterr()
-    assert ran.run("perceiver") == 0
-    assert run_app(["eval", "-e", str(ran.folder / "perceiver.toml"), "--workspace", str(ran.folder / "out")]) == 0
+    assert ran.run() == 0
+    assert run_app(["eval", "-e", str(ran.folder / f"{NAME}.toml"), "--workspace", str(ran.folder / "out")]) == 0
     printed = capsys.readouterr().out
     assert "patients, n = 24" in printed and "slides, n" not in printed and "patient_bags: " in printed
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_predictions_of_the_bundle_are_those_of_the_evaluation(ran: Ran, tmp_path: Path, name: str) -> None:
-    facts = read_bundle(ran.results(name) / "export").facts
+def test_predictions_of_the_bundle_are_those_of_the_evaluation(ran: Ran, tmp_path: Path) -> None:
+    facts = read_bundle(ran.results / "export").facts
     assert facts.parity.stored.rows == 24
     assert facts.contract.coords == "required" and facts.contract.patient_bags is not None
     assert (facts.cohort.slides, facts.cohort.patients) == (64, 24)
     assert sum(facts.cohort.slides_per_class.values()) == 64
     out = tmp_path / "table.csv"
-    asked = ["predict", str(ran.folder / "features"), "--bundle", str(ran.results(name) / "export"), "--members"]
+    asked = ["predict", str(ran.folder / "features"), "--bundle", str(ran.results / "export"), "--members"]
     assert run_app([*asked, "--patients", str(ran.folder / "cohort.csv"), "--out", str(out)]) == 0
-    table, stored = pd.read_csv(out).set_index("slide_id"), ran.stored(name).set_index("slide_id")
+    table, stored = pd.read_csv(out).set_index("slide_id"), ran.stored.set_index("slide_id")
     assert sorted(table.index) == sorted(stored.index)
     for patient, row in stored.iterrows():
         for label in ("low", "high"):
@@ -134,14 +132,14 @@ def test_the_order_of_files_does_not_matter(ran: Ran, tmp_path: Path) -> None:
     tables = []
     for order in (files, files[::-1]):
         out = tmp_path / f"{len(tables)}.csv"
-        asked = ["predict", *map(str, order), "--bundle", str(ran.results("transmil") / "export")]
+        asked = ["predict", *map(str, order), "--bundle", str(ran.results / "export")]
         assert run_app([*asked, "--patients", str(ran.folder / "cohort.csv"), "--out", str(out)]) == 0
         tables.append(out.read_bytes())
     assert tables[0] == tables[1]
 
 
 def test_a_part_of_a_patient_and_single_slides_are_refused(ran: Ran, capsys: pytest.CaptureFixture[str]) -> None:
-    bundle, cohort = str(ran.results("perceiver") / "export"), str(ran.folder / "cohort.csv")
+    bundle, cohort = str(ran.results / "export"), str(ran.folder / "cohort.csv")
     file = str(ran.folder / "features" / "s01_0.h5")
 
     def refused(*more: str) -> str:
@@ -163,7 +161,7 @@ def test_columns_that_differ_within_a_patient_are_refused(ran: Ran, capsys: pyte
     table = (ran.folder / "cohort.csv").read_text()
     (ran.folder / "mixed.csv").write_text(table.replace("s01_0,p01,low,m", "s01_0,p01,low,f"))
     capsys.readouterr()
-    assert ran.run("perceiver", "--set", "data.labels=mixed.csv") != 0
+    assert ran.run("--set", f"data.labels={ran.folder / 'mixed.csv'}") != 0
     assert "slides of one patient differ in column sex" in (error := capsys.readouterr().err)
     assert "got 1 patients: p01 ('f' and 'm')" in error
 
