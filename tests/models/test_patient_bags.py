@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -48,12 +50,12 @@ def test_every_architecture_that_reads_coordinates_is_tested_here() -> None:
 
 
 @pytest.mark.parametrize("keys", READERS, ids=lambda keys: keys["name"])
-def test_the_place_of_a_slide_in_its_image_does_not_matter(keys: dict) -> None:
+def test_the_place_of_a_slide_in_its_image_does_not_matter(keys: dict[str, Any]) -> None:
     torch.manual_seed(0)
     aggregator = build_aggregator(parse_model(keys), 5).eval()
     assert aggregator.reads_coords
     own = slides()
-    moved = [own[0], *(coords + np.int32([512 * 9, -512 * 3]) for coords in own[1:])]
+    moved = [own[0], *(coords + np.array([512 * 9, -512 * 3], np.int32) for coords in own[1:])]
     features = torch.randn(sum(map(len, own)), 5)
     offsets = torch.tensor([0, len(features)])
 

@@ -12,13 +12,11 @@ import pandas as pd
 import pytest
 
 import oceanpath as op
-from oceanpath.artifacts.bundle.folder import read_bundle
+from oceanpath.artifacts.bundle.folder import as_classifier, read_bundle
 from oceanpath.cli.app import run_app
 from oceanpath.errors import ExperimentError
 from oceanpath.pipeline.stage import ParentSources
 from oceanpath.serving.models import BundleSource, Models
-from oceanpath.stages.analyze.preflight import preflight as analyze
-from oceanpath.stages.analyze.settings import AnalyzeSettings
 from oceanpath.stages.eval.preflight import preflight as evaluate
 from oceanpath.stages.eval.settings import EvalSettings
 from oceanpath.stages.tables import DataSettings
@@ -44,9 +42,9 @@ class Ran:
     def stored(self) -> pd.DataFrame:
         return pd.read_parquet(self.results / "train" / "oof_predictions.parquet")
 
-    def run(self, *more: str) -> int:
+    def run(self, stage: str = "export", *more: str) -> int:
         file = str(self.folder / f"{NAME}.toml")
-        return run_app(["export", "-e", file, "--workspace", str(self.folder / "out"), "--quiet", *more])
+        return run_app([stage, "-e", file, "--workspace", str(self.folder / "out"), "--quiet", *more])
 
 
 def write_cohort(folder: Path) -> None:
@@ -70,6 +68,7 @@ def write_experiment(folder: Path) -> None:
     text += f'bag = "patient"\n[mmap]\nmax_instances = {CAP}\n[split]\nfolds = {FOLDS}\n[model]\n{MODEL}\n'
     text += "[train]\nepochs = 2\nlr = 1e-2\nmax_patches = 30\n[eval]\nresamples = 200\nsubgroups = ['sex']\n"
     text += '[export]\nformats = ["onnx"]\nparity_patches = [7]\nparity_batches = [2]\n'
+    text += "[analyze]\nattention_slides = 4\ndeletion_slides = 0\n"
     (folder / f"{NAME}.toml").write_text(text.replace("'", '"'))
 
 
@@ -107,29 +106,47 @@ def test_there_are_no_metrics_of_slides_and_the_reason_is_stated(ran: Ran, capsy
 
 
 def test_predictions_of_the_bundle_are_those_of_the_evaluation(ran: Ran, tmp_path: Path) -> None:
-    facts = read_bundle(ran.results / "export").facts
+    facts = as_classifier(read_bundle(ran.results / "export").facts, ran.results)
     assert facts.parity.stored.rows == 24
     assert facts.contract.coords == "required" and facts.contract.patient_bags is not None
+    assert facts.cohort is not None
     assert (facts.cohort.slides, facts.cohort.patients) == (64, 24)
     assert sum(facts.cohort.slides_per_class.values()) == 64
     out = tmp_path / "table.csv"
     asked = ["predict", str(ran.folder / "features"), "--bundle", str(ran.results / "export"), "--members"]
     assert run_app([*asked, "--patients", str(ran.folder / "cohort.csv"), "--out", str(out)]) == 0
-    table, stored = pd.read_csv(out).set_index("slide_id"), ran.stored.set_index("slide_id")
-    assert sorted(table.index) == sorted(stored.index)
-    for patient, row in stored.iterrows():
+    table, stored = pd.read_csv(out), ran.stored
+    served = {row["slide_id"]: row for row in table.to_dict("records")}
+    assert sorted(served) == sorted(stored["slide_id"])
+    for row in stored.to_dict("records"):
         for label in ("low", "high"):
-            assert table.loc[patient, f"prob_{label}_fold{row['fold']}"] == pytest.approx(
-                row[f"prob_{label}"], abs=1e-5
-            )
+            value = served[row["slide_id"]][f"prob_{label}_fold{row['fold']}"]
+            assert value == pytest.approx(row[f"prob_{label}"], abs=1e-5)
     assert table["in_training"].all()
     assert (table["n_patches"] > CAP).any() and (table["n_used"] == table["n_patches"]).all()
+
+
+def test_maps_are_of_slides_and_sum_over_the_patient(ran: Ran) -> None:
+    assert ran.run("analyze") == 0
+    folder = ran.results / "analyze"
+    facts = json.loads((folder / "analysis.json").read_text())["attention"]
+    table = pd.read_parquet(folder / "attention.parquet")
+    bags = {fact["slide_id"]: fact["bag"] for fact in facts}
+    assert len(set(bags.values())) == 4 and len(bags) > 4
+    for slide, own in table.groupby("slide_id"):
+        with h5py.File(ran.folder / "features" / f"{slide}.h5") as file:
+            places = set(map(tuple, file["coords"][()].tolist()))
+        assert set(zip(own["x"], own["y"], strict=True)) <= places
+        assert (folder / "attention" / f"{slide}.png").is_file()
+    assert table.groupby(table["slide_id"].map(bags))["attention"].sum().to_numpy() == pytest.approx(
+        np.ones(4), abs=1e-4
+    )
 
 
 def test_the_order_of_files_does_not_matter(ran: Ran, tmp_path: Path) -> None:
     files = sorted((ran.folder / "features").glob("s02_*.h5"))
     assert len(files) == 5
-    tables = []
+    tables = list[bytes]()
     for order in (files, files[::-1]):
         out = tmp_path / f"{len(tables)}.csv"
         asked = ["predict", *map(str, order), "--bundle", str(ran.results / "export")]
@@ -161,7 +178,7 @@ def test_columns_that_differ_within_a_patient_are_refused(ran: Ran, capsys: pyte
     table = (ran.folder / "cohort.csv").read_text()
     (ran.folder / "mixed.csv").write_text(table.replace("s01_0,p01,low,m", "s01_0,p01,low,f"))
     capsys.readouterr()
-    assert ran.run("--set", f"data.labels={ran.folder / 'mixed.csv'}") != 0
+    assert ran.run("export", "--set", f"data.labels={ran.folder / 'mixed.csv'}") != 0
     assert "slides of one patient differ in column sex" in (error := capsys.readouterr().err)
     assert "got 1 patients: p01 ('f' and 'm')" in error
 
@@ -169,9 +186,5 @@ def test_columns_that_differ_within_a_patient_are_refused(ran: Ran, capsys: pyte
 def test_keys_without_meaning_are_refused_before_any_work() -> None:
     (problem,) = evaluate(EvalSettings(bag="patient", patient_aggregation="max"), ParentSources()).problems
     assert "a bag of a patient has one prediction" in problem.render()
-    (problem,) = analyze(AnalyzeSettings(bag="patient"), ParentSources()).problems
-    assert "analyze.attention_slides = 0" in problem.render()
-    assert not analyze(AnalyzeSettings(bag="patient", attention_slides=0, deletion_slides=0), ParentSources()).problems
-    assert not analyze(AnalyzeSettings(), ParentSources()).problems
     with pytest.raises(ValueError, match="joins patches"):
         DataSettings(bag="patient", level="slide")

@@ -36,7 +36,6 @@ class AnalyzeSettings(Settings):
     """Confidence level of these intervals."""
     margin: float | None = Field(None, gt=0, lt=1)
     """Largest acceptable loss of the main metric, stated before results are seen: tests non-inferiority."""
-    bag: str = shared("data.bag", "slide", is_runtime=True)
     seed: int = shared("seed", 42, ge=0)
     slide_folder: Path | None = shared("data.slides", None, is_runtime=True)
     device: str = shared("runtime.device", "auto", is_runtime=True)

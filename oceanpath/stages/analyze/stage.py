@@ -10,7 +10,6 @@ STAGE = Stage(
     settings="oceanpath.stages.analyze.settings:AnalyzeSettings",
     work="oceanpath.stages.analyze.work:run",
     check="oceanpath.stages.analyze.work:check",
-    preflight="oceanpath.stages.analyze.preflight:preflight",
     needs=("train", "mmap", "demo?", "extract?", "eval"),
     across=("train",),
     self_checked=("mmap/*.bin", "extract/*.h5", "extract/thumbnails/*", "extract/masks/*", "demo/slides/*"),

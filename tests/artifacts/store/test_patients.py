@@ -26,7 +26,7 @@ from oceanpath.artifacts.patient_bags import (
     slide_shifts,
     write_patient_bags,
 )
-from oceanpath.artifacts.store.patients import PatientStore, open_bags, slides_of
+from oceanpath.artifacts.store.patients import PatientStore, bags_of, open_bags, slides_of
 from oceanpath.artifacts.store.reader import Store
 from oceanpath.artifacts.tables import write_table
 from oceanpath.bags.batching.base import Draw
@@ -157,7 +157,7 @@ def test_the_folder_of_the_folds_decides_what_a_bag_is(tmp_path: Path) -> None:
     )
     write_patient_bags(pd.concat([rows, rows]), tmp_path)
     opened = open_bags(slides.path, tmp_path)
-    assert read_patient_bags(tmp_path) == dict(sorted(BAGS.items())) == opened.bags
+    assert read_patient_bags(tmp_path) == dict(sorted(BAGS.items())) == bags_of(opened)
     assert slides_of(opened).path == slides.path
     patients = one_row_per_patient(rows.assign(label="x"))
     assert patients["slide_id"].tolist() == patients["patient_id"].tolist() == ["five", "one", "two"]

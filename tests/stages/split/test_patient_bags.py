@@ -26,9 +26,9 @@ def bench(tmp_path: Path) -> Bench:
 @pytest.mark.parametrize(
     "keys", [{}, {"scheme": "repeated_kfold", "repeats": 2}, {"scheme": "nested"}, {"site": "hospital"}], ids=str
 )
-def test_the_folds_are_those_of_slides(bench: Bench, keys: dict) -> None:
+def test_the_folds_are_those_of_slides(bench: Bench, keys: dict[str, object]) -> None:
     cohort = table().assign(hospital=[f"h{row // 2 % 3}" for row in range(40)])
-    slides, patients = (bench.go(cohort, bag=bag, **keys) for bag in ("slide", "patient"))
+    slides, patients = (bench.go(cohort, None, bag=bag, **keys) for bag in ("slide", "patient"))
     bags, splits = read_patient_bags(patients), read_splits(patients)
     assert splits.pop("bag") == "patient"
     assert splits == read_splits(slides)
@@ -72,12 +72,11 @@ def test_a_split_file_never_divides_a_patient(bench: Bench, tmp_path: Path) -> N
     role = ["test" if row < 16 else "val" if row < 24 else "train" for row in range(40)]
     listed = pd.DataFrame({"slide_id": names, "fold": 0, "role": role})
     listed.to_csv(tmp_path / "whole.csv", index=False)
-    keys = {"scheme": "custom", "bag": "patient"}
-    own = read_fold(bench.go(cohort, file=tmp_path / "whole.csv", **keys), 0)
+    own = read_fold(bench.go(cohort, scheme="custom", bag="patient", file=tmp_path / "whole.csv"), 0)
     assert own["role"].value_counts().to_dict() == {"test": 8, "val": 4, "train": 8}
     listed.drop(index=[0, 39]).to_csv(tmp_path / "parts.csv", index=False)
     with pytest.raises(ExperimentError, match=r"got 2 of 20 patients: p00, p19"):
-        bench.go(cohort, file=tmp_path / "parts.csv", allow_missing=True, **keys)
+        bench.go(cohort, scheme="custom", bag="patient", file=tmp_path / "parts.csv", allow_missing=True)
 
 
 def test_the_default_changes_no_identity() -> None:
