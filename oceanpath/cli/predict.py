@@ -93,7 +93,7 @@ def predict(
     place = find_bundle(bundle_folder(bundle, experiment, workspace))
     engine = open_bundle(read_bundle(place))
     contract = engine.facts.contract
-    _check_unit(contract, patients, folders, place)
+    unit = _checked_unit(contract, patients, folders, place)
     maps = _maps(folders, engine, place, verify)
     with TemporaryDirectory(prefix="oceanpath-") as scratch:
         prepared = features_of(paths, contract, workspace, weights, Path(scratch))
@@ -106,25 +106,23 @@ def predict(
         bags = slides if patients is None else group_patients(slides, patients, contract)
         with Journal(output.journal, settings | {"version": __version__}) as journal, _progress(bags) as shown:
             predicted = predict_slides(engine, shown, members=members, journal=journal, files=files)
-    failures = [*prepared.failures, *predicted.failures]
-    return _report(
-        output, predicted.table, failures, as_json=as_json, unit="slides" if patients is None else "patients"
-    )
+    return _report(output, predicted.table, [*prepared.failures, *predicted.failures], as_json=as_json, unit=unit)
 
 
-def _check_unit(contract: Contract, patients: Path | None, folders: Mapping[str, Path | None], bundle: Path) -> None:
-    """Raise ExperimentError unless --patients is given for a bundle that predicts patients, and only for one."""
+def _checked_unit(contract: Contract, patients: Path | None, folders: Mapping[str, Path | None], bundle: Path) -> str:
+    """What is predicted, slides or patients. Raises: ExperimentError: --patients does not fit the bundle."""
     from oceanpath.serving.contract import require_single_slides
 
     if patients is None:
         require_single_slides(contract, bundle)
-        return
+        return "slides"
     if contract.patient_bags is None:
         what, do = "the bundle predicts slides, not patients", "Leave out --patients."
         raise ExperimentError(what, where=bundle, got="--patients", do=do)
     if given := [f"--{option}" for option, folder in folders.items() if folder is not None]:
         what = "attention maps of bags of patients are not drawn, because their coordinates are not those of one slide"
         raise ExperimentError(what, where=bundle, got=", ".join(given), do=f"Leave out {', '.join(given)}.")
+    return "patients"
 
 
 def _maps(folders: Mapping[str, Path | None], engine: AnyEngine, bundle: Path, verify: Verify) -> SlideMaps | None:
