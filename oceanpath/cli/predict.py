@@ -84,24 +84,21 @@ def predict(
     from oceanpath.serving.patient_inputs import group_patients
     from oceanpath.serving.slide_inputs import find_inputs
 
+    folders = {"attention": attention, "heatmap": heatmap, "geojson": geojson}
     output, verify = PredictionTable(out), Verifier().verify
     output.prepare()
-    folders = {"attention": attention, "heatmap": heatmap, "geojson": geojson}
     prepare_folders(**folders)
     if bundle is None and experiment is None and bundle_in(paths[0]) is not None:
         bundle, *paths = paths
     place = find_bundle(bundle_folder(bundle, experiment, workspace))
     engine = open_bundle(read_bundle(place))
-    contract = engine.facts.contract
-    unit = _checked_unit(contract, patients, folders, place)
-    maps = _maps(folders, engine, place, verify)
+    unit = _checked_unit(engine.facts.contract, patients, folders, place)
+    maps, contract = _maps(folders, engine, place, verify), engine.facts.contract
     with TemporaryDirectory(prefix="oceanpath-") as scratch:
         prepared = features_of(paths, contract, workspace, weights, Path(scratch))
         _print_unused(prepared.features)
         slides = find_inputs(prepared.features, features_key, verify, contract.level)
-        files = None if maps is None else replace(maps, slides=prepared.slides)
-        if files is not None:
-            files.check(slides)
+        files = None if maps is None else _checked_maps(maps, prepared.slides, slides)
         settings = {"bundle": engine.facts.seal, "members": members, "features_key": features_key}
         bags = slides if patients is None else group_patients(slides, patients, contract)
         with Journal(output.journal, settings | {"version": __version__}) as journal, _progress(bags) as shown:
@@ -134,6 +131,13 @@ def _maps(folders: Mapping[str, Path | None], engine: AnyEngine, bundle: Path, v
 
     require_attention(engine, bundle)
     return SlideMaps(given, verify)
+
+
+def _checked_maps(maps: SlideMaps, extracted: Mapping[str, Path], slides: Sequence[SlideInput]) -> SlideMaps:
+    """The writer of maps of these slides. Raises: ExperimentError: maps of some cannot be drawn."""
+    maps = replace(maps, slides=extracted)
+    maps.check(slides)
+    return maps
 
 
 def _print_unused(features: Sequence[Path]) -> None:
