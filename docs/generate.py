@@ -39,6 +39,7 @@ FORMATS = {
     "Source files of a store": "store.source_files",
     "Slides left out": "left_out",
     "Folds": "folds",
+    "Bags of patients": "patient_bags",
     "Audit": "audit_report",
     "Predictions": "predictions",
     "Metrics": "metrics",

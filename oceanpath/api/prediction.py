@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from oceanpath.api.feature_files import Features, as_slide
 from oceanpath.api.html import html_table
 from oceanpath.artifacts.bundle.folder import BundleFacts
+from oceanpath.serving.contract import require_single_slides
 from oceanpath.serving.engine import Engine
 from oceanpath.serving.offline import find_bundle
 
@@ -59,6 +60,7 @@ class Model:
         """Verify and load a bundle; see `load_bundle`."""
         self.path = find_bundle(Path(path))
         self._engine = Engine.load(self.path, threads)
+        require_single_slides(self._engine.facts.contract, self.path)
 
     @property
     def facts(self) -> BundleFacts:
@@ -118,7 +120,7 @@ def load_bundle(path: str | PathLike[str], threads: int | None = None) -> Model:
         threads: Threads of one prediction; default: all available cores.
 
     Raises:
-        ExperimentError: there is no bundle.
+        ExperimentError: there is no bundle, or it predicts patients.
         ArtifactError: it is damaged, or does not reproduce its reference prediction on this machine.
     """
     return Model(path, threads)

@@ -14,6 +14,7 @@ from oceanpath.api.feature_files import Features, as_slide
 from oceanpath.api.html import html_table
 from oceanpath.artifacts.bundle.folder import read_bundle
 from oceanpath.artifacts.bundle.value_facts import ValueFacts
+from oceanpath.serving.contract import require_single_slides
 from oceanpath.serving.offline import find_bundle
 from oceanpath.serving.value_engine import ValueEngine
 
@@ -56,11 +57,12 @@ class ValueModel:
             path: Folder of the bundle, or the folder of an experiment's results.
             threads: Threads of one prediction; default: all available cores.
 
-        Raises: ExperimentError: there is no bundle. ArtifactError: it is damaged, predicts no values, or does not
-            reproduce its reference prediction on this machine.
+        Raises: ExperimentError: there is no bundle, or it predicts patients. ArtifactError: it is damaged, predicts no
+            values, or does not reproduce its reference prediction on this machine.
         """
         self.path = find_bundle(Path(path))
         self._engine = ValueEngine(read_bundle(self.path), threads)
+        require_single_slides(self._engine.facts.contract, self.path)
 
     @property
     def facts(self) -> ValueFacts:

@@ -15,6 +15,9 @@
 number of its first fold) test the same slides with different models, whose predictions are averaged. "name" states
 what is tested, such as a site, or is "".
 
+Where bags are patients (`data.bag`), splits.json has "bag": "patient", tables have one row per patient, whose slide_id
+is the patient id, and patient_bags.parquet has the slides; see `oceanpath.artifacts.patient_bags`.
+
 In every fold a slide has one role and a patient has one role. Within a repeat, a slide is tested by one ensemble at
 most. Over the folds of a k-fold scheme each slide is tested exactly once; slides without a role have no row.
 """

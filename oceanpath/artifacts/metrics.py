@@ -19,6 +19,9 @@ never NaN. Where the evaluation is "selected" (its rows also selected something)
 well; where tested patients were used for pretraining, every record and the report hold "seen_in_pretraining", their
 number.
 
+Where bags are patients (`data.bag`), the report has "bag": "patient": all predictions and baselines are of patients,
+and every record of the level "slide" is undefined with this reason.
+
 All levels and baselines hold the same metrics: those of the task (`oceanpath.tasks`). For classification these are
 auroc and auprc (macro one-vs-rest beyond two classes), auroc_within_folds (pairs of rows of the same fold only),
 auroc_fold_mean (the mean of the folds' AUROCs), balanced_accuracy, f1 (macro), mcc, kappa, kappa_quadratic (for ordered

@@ -17,6 +17,9 @@ fold, then slide_id. For classification the task's columns are prob_<class> (flo
 on the fold's val rows: "threshold" (or null). "selected" is true only for a scheme whose test rows also selected
 something; every number computed from them is marked "selected".
 
+Where bags are patients (`data.bag`), cv_results.json has "bag": "patient", rows are patients, whose slide_id is the
+patient id, and patient_bags.parquet has their slides; see `oceanpath.artifacts.patient_bags`.
+
 Where several models test a slide, cv_results.json also has the "plan" of splits.json (`oceanpath.artifacts.folds`).
 With several seeds, each fold of splits.json has one folder per seed: the folds of the second seed follow those of the
 first. "plan" and "per_fold" then have the "seed" and the "split_fold" of each, and "seeds" is {"seeds": [seed], score:

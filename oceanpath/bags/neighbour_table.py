@@ -17,8 +17,9 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
+from oceanpath.artifacts.patch_spacing import spacing_of
 from oceanpath.artifacts.store.reader import Store
-from oceanpath.bags.neighbours import K, nearest_rows, spacing_of
+from oceanpath.bags.neighbours import K, nearest_rows
 from oceanpath.errors import ArtifactError
 
 NEIGHBOURS, SPACING, DIGEST = "neighbours.npy", "spacing.npy", "digest.txt"

@@ -121,8 +121,8 @@ class PackedLoader(Loader):
         selected, stored_coords = self.dataset.rows(draw), store.coords(number)
         if selected is None:
             store.read_features(number, features[rows].data.cast("B"), rows.start * features[:1].nbytes)
-        else:  # "clip" writes into `out` directly; "raise" would need a second array
-            np.take(store.stored(number), selected, axis=0, out=features, mode="clip")
+        else:
+            store.take(number, selected, features)
         if coords is not None and stored_coords is not None:
             coords[rows] = stored_coords[rows] if selected is None else stored_coords[selected]
 

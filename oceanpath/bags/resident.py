@@ -27,7 +27,7 @@ class ResidentStore(Store):
 
     def __init__(self, store: Store, device: torch.device | str = "cpu") -> None:
         super().__init__(store.path, features=store.adopted_root, check=store.checks)
-        self.store, self.device = store, torch.device(device)
+        self.store, self.device, self.index = store, torch.device(device), store.index
         self.starts: list[int] = np.concatenate([[0], np.cumsum(self.index.lengths)]).tolist()
         """Row of the resident tensors at which each bag starts."""
         self.resident_features = self._empty(self.dim, tensor_of(np.empty(0, self.dtype), store).dtype)
@@ -35,13 +35,13 @@ class ResidentStore(Store):
         self.resident_coords = self._empty(2, torch.int32) if self.has_coords else None
         """[T, 2] on `device`, or None if the store has none."""
         memory = ReusedBuffers()
-        self.expect(range(len(self)))
+        store.expect(range(len(self)))
         for i, (first, last) in enumerate(pairwise(self.starts)):
             bag = memory.array((last - first, self.dim), self.dtype)
-            super().read_features(i, bag.data.cast("B"))
+            store.read_features(i, bag.data.cast("B"))
             self.resident_features[first:last].copy_(tensor_of(bag, store))
             if self.resident_coords is not None:
-                self.resident_coords[first:last].copy_(torch.from_numpy(np.array(super().coords(i))))
+                self.resident_coords[first:last].copy_(torch.from_numpy(np.array(store.coords(i))))
 
     def __reduce__(self) -> Any:
         return _identity, (self.store,)
@@ -49,7 +49,7 @@ class ResidentStore(Store):
     def stored(self, i: int) -> NDArray[Any]:
         """See `Store.stored`."""
         if self.device.type != "cpu":
-            return super().stored(i)
+            return self.store.stored(i)
         resident = self.resident_features[self.starts[i] : self.starts[i + 1]]
         view = (resident.view(torch.uint16) if resident.dtype == torch.bfloat16 else resident).numpy()
         view.flags.writeable = False
@@ -58,7 +58,7 @@ class ResidentStore(Store):
     def coords(self, i: int) -> NDArray[np.int32] | None:
         """See `Store.coords`."""
         if self.device.type != "cpu" or self.resident_coords is None:
-            return super().coords(i)
+            return self.store.coords(i)
         view: NDArray[np.int32] = self.resident_coords.numpy()[self.starts[i] : self.starts[i + 1]]
         view.flags.writeable = False
         return view
@@ -66,7 +66,7 @@ class ResidentStore(Store):
     def read_features(self, i: int, out: memoryview, start: int = 0) -> None:
         """See `Store.read_features`."""
         if self.device.type != "cpu":
-            super().read_features(i, out, start)
+            self.store.read_features(i, out, start)
         else:
             resident = self.stored(i).reshape(-1).view(np.uint8)
             np.copyto(np.frombuffer(out, np.uint8), resident[start : start + len(out)])

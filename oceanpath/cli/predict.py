@@ -25,7 +25,9 @@ from oceanpath.errors import ExitCode, ExperimentError, OceanPathError, StageErr
 if TYPE_CHECKING:
     import pandas as pd
 
+    from oceanpath.artifacts.bundle.facts import Contract
     from oceanpath.cli.predict_maps import SlideMaps
+    from oceanpath.serving.patient_inputs import PatientInput
     from oceanpath.serving.slide_engine import AnyEngine
     from oceanpath.serving.slide_inputs import SlideInput, Verify
 
@@ -51,6 +53,10 @@ def predict(
     features_key: Annotated[
         str, typer.Option("--features-key", help="Name of the features array, if files contain several.")
     ] = "",
+    patients: Annotated[
+        Path | None,
+        typer.Option("--patients", help="Table with slide_id and patient_id, for a bundle that predicts patients."),
+    ] = None,
     weights: Annotated[Path | None, typer.Option("--weights", help="Local file of the encoder's weights.")] = None,
     attention: Attention = None,
     heatmap: Heatmap = None,
@@ -63,6 +69,7 @@ def predict(
 ) -> int:
     """Predict slides or feature files with a bundle, or embed them; the results equal those of `serve`.
 
+    A bundle of bags of patients (data.bag) predicts one row per patient of --patients, from all slides of the patient.
     With --out, finished slides are recorded in a journal next to the file, and a repeated command predicts only new and
     changed slides.
     """
@@ -72,6 +79,7 @@ def predict(
     from oceanpath.serving.engines import open_bundle
     from oceanpath.serving.journal import Journal
     from oceanpath.serving.offline import bundle_in, find_bundle, predict_slides
+    from oceanpath.serving.patient_inputs import group_patients
     from oceanpath.serving.slide_inputs import find_inputs
 
     output, verify = PredictionTable(out), Verifier().verify
@@ -84,19 +92,36 @@ def predict(
         bundle, *paths = paths
     place = find_bundle(bundle_folder(bundle, experiment, workspace))
     engine = open_bundle(read_bundle(place))
+    unit, contract = _checked_unit(engine.facts.contract, patients, given, place), engine.facts.contract
     maps = _maps(given, engine, place, verify, explains=contributions)
     with TemporaryDirectory(prefix="oceanpath-") as scratch:
-        prepared = features_of(paths, engine.facts.contract, workspace, weights, Path(scratch))
+        prepared = features_of(paths, contract, workspace, weights, Path(scratch))
         _print_unused(prepared.features)
-        slides = find_inputs(prepared.features, features_key, verify, engine.facts.contract.level)
-        files = None if maps is None else replace(maps, slides=prepared.slides)
-        if files is not None:
-            files.check(slides)
+        slides = find_inputs(prepared.features, features_key, verify, contract.level)
+        files = None if maps is None else _checked_maps(maps, prepared.slides, slides)
         settings = {"bundle": engine.facts.seal, "members": members, "features_key": features_key}
         settings |= {"contributions": True} if contributions else {}  # files without them are written again
-        with Journal(output.journal, settings | {"version": __version__}) as journal, _progress(slides) as shown:
+        bags = slides if patients is None else group_patients(slides, patients, contract)
+        with Journal(output.journal, settings | {"version": __version__}) as journal, _progress(bags) as shown:
             predicted = predict_slides(engine, shown, members=members, journal=journal, files=files)
-    return _report(output, predicted.table, [*prepared.failures, *predicted.failures], as_json=as_json)
+    return _report(output, predicted.table, [*prepared.failures, *predicted.failures], as_json=as_json, unit=unit)
+
+
+def _checked_unit(contract: Contract, patients: Path | None, folders: Mapping[str, Path], bundle: Path) -> str:
+    """What is predicted, slides or patients. Raises: ExperimentError: --patients does not fit the bundle."""
+    from oceanpath.serving.contract import require_single_slides
+
+    if patients is None:
+        require_single_slides(contract, bundle)
+        return "slides"
+    if contract.patient_bags is None:
+        what, do = "the bundle predicts slides, not patients", "Leave out --patients."
+        raise ExperimentError(what, where=bundle, got="--patients", do=do)
+    if folders:
+        given = ", ".join(f"--{option}" for option in folders)
+        what = "attention maps of bags of patients are not drawn, because their coordinates are not those of one slide"
+        raise ExperimentError(what, where=bundle, got=given, do=f"Leave out {given}.")
+    return "patients"
 
 
 def _check_maps(folders: Mapping[str, Path], *, contributions: bool) -> None:
@@ -124,6 +149,13 @@ def _maps(
     return SlideMaps(folders, verify, explains=explains)
 
 
+def _checked_maps(maps: SlideMaps, extracted: Mapping[str, Path], slides: Sequence[SlideInput]) -> SlideMaps:
+    """The writer of maps of these slides. Raises: ExperimentError: maps of some cannot be drawn."""
+    maps = replace(maps, slides=extracted)
+    maps.check(slides)
+    return maps
+
+
 def _print_unused(features: Sequence[Path]) -> None:
     """Print the files of folders of features that are not feature files."""
     from oceanpath.artifacts.features.folder import describe_unused, find_features
@@ -135,7 +167,9 @@ def _print_unused(features: Sequence[Path]) -> None:
 
 
 @contextmanager
-def _progress(slides: Sequence[SlideInput]) -> Iterator[Iterable[SlideInput]]:
+def _progress(
+    slides: Sequence[SlideInput | PatientInput],
+) -> Iterator[Iterable[SlideInput | PatientInput]]:
     """The slides, counted on a terminal with the remaining time."""
     if not sys.stderr.isatty():
         yield slides
@@ -149,8 +183,10 @@ def _progress(slides: Sequence[SlideInput]) -> Iterator[Iterable[SlideInput]]:
         yield bars.track(slides)
 
 
-def _report(output: PredictionTable, table: pd.DataFrame, failures: Sequence[OceanPathError], *, as_json: bool) -> int:
-    """Write the table, and print its notes and the slides that failed; as JSON, its rows are printed.
+def _report(
+    output: PredictionTable, table: pd.DataFrame, failures: Sequence[OceanPathError], *, as_json: bool, unit: str
+) -> int:
+    """Write the table, and print its notes and the `unit` that failed; as JSON, its rows are printed.
 
     Raises: StageError: some failed.
     """
@@ -163,8 +199,8 @@ def _report(output: PredictionTable, table: pd.DataFrame, failures: Sequence[Oce
     for failure in failures:
         print(f"failed: {failure.render()}", file=sys.stderr)
     if output.path is not None:
-        print(f"{len(table)} slides -> {output.path}", file=sys.stderr)
+        print(f"{len(table)} {unit} -> {output.path}", file=sys.stderr)
     if failures:
-        what, got = "some slides could not be predicted", f"{len(failures)} of {len(table) + len(failures)}"
+        what, got = f"some {unit} could not be predicted", f"{len(failures)} of {len(table) + len(failures)}"
         raise StageError(what, got=got, do="Correct them, then run the same command again.")
     return int(ExitCode.OK)

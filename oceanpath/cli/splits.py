@@ -48,13 +48,16 @@ def export_splits(
     do = "Assign them with `{}`, or name a folder."
     folder = folds or published_folder("split", experiment, workspace, "folds", do)
     from oceanpath.artifacts.folds import check, read_fold, read_splits
+    from oceanpath.artifacts.patient_bags import one_row_per_slide, read_patient_bags
     from oceanpath.artifacts.split_files.formats import write_split_files
     from oceanpath.pipeline.integrity import verify_files
 
     number = read_splits(folder)["folds"]
     verify_files(folder, ["splits.json", *(f"fold_{k}.parquet" for k in range(number))])
     check(folder)
-    written = write_split_files(form.value, [read_fold(folder, k) for k in range(number)], out, "label")
+    bags = read_patient_bags(folder)
+    tables = [one_row_per_slide(read_fold(folder, k), bags) for k in range(number)]
+    written = write_split_files(form.value, tables, out, "label")
     text = f"{number} folds -> {written[0] if len(written) == 1 else out}"
     print_result(text, {"folds": number, "files": written}, as_json=as_json)
     return int(ExitCode.OK)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from oceanpath.artifacts.bag_unit import SLIDE
 from oceanpath.evaluation.options import IntervalOptions
 from oceanpath.evaluation.rows import ReportedRows
 from oceanpath.figures.calibration import Bins, CalibrationLabels, Smooth, draw_calibration
@@ -47,10 +48,8 @@ def draw_figures(
     """
     title = f"{rows.title} (selected)" if rows.selected else rows.title
     repeats = f", {rows.plan.repeats_text} pooled" if rows.plan.n_repeats > 1 else ""
-    counts = (
-        f"{rows.frame['slide_id'].nunique()} slides of {len(set(rows.patients))} patients{repeats}, "
-        f"{100 * settings.confidence:g} % intervals"
-    )
+    slides = f"{rows.frame['slide_id'].nunique()} slides of " if rows.unit == SLIDE else ""
+    counts = f"{slides}{len(set(rows.patients))} patients{repeats}, {100 * settings.confidence:g} % intervals"
     lines = _curves(settings, rows, baselines, report)
     draw_roc(out / "roc.png", [roc for roc, _ in lines], title, counts)
     prevalence = float(np.mean(rows.targets == 1)) if len(_classes(rows)) == 2 else None
@@ -75,7 +74,7 @@ def _curves(
     positive = rows.targets == 1
     if not 0 < positive.sum() < len(positive):
         return []
-    roc, pr = _pair("model", positive, rows.values[:, 1], report["level"]["slide"])
+    roc, pr = _pair("model", positive, rows.values[:, 1], report["level"][rows.unit])
     band = roc_band(positive, rows.values[:, 1], drawn, GRID, settings.confidence)
     if band is not None:
         roc = CurveLine(roc.name, roc.x, roc.y, GRID, *band)

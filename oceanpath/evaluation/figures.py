@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from oceanpath.artifacts.bag_unit import SLIDE, unit_of
 from oceanpath.evaluation import class_figures, regression_figures, survival_figures
 from oceanpath.evaluation.options import IntervalOptions
 from oceanpath.evaluation.rows import ReportedRows
@@ -60,6 +61,8 @@ def draw_decisions(settings: IntervalOptions, report: Mapping[str, Any], out: Pa
     """Draw the decision curve below `out`, if the report has one."""
     if (curve := report.get("decision_curve")) is None:
         return
-    n = report["level"]["slide"][next(iter(report["level"]["slide"]))]
-    counts = f"{n['n']} test slides of {n['n_patients']} patients, {100 * settings.confidence:g} % band"
+    unit = unit_of(report)
+    n = next(iter(report["level"][unit].values()))
+    slides = f"test slides of {n['n_patients']} patients" if unit == SLIDE else "test patients"
+    counts = f"{n['n']} {slides}, {100 * settings.confidence:g} % band"
     draw_decision_curve(out / DECISIONS, curve, counts + (" (selected)" if report["selected"] else ""))

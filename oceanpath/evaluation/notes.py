@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from oceanpath.artifacts.bag_unit import NO_SLIDES, PATIENT
 from oceanpath.evaluation.rows import ReportedRows
 from oceanpath.stats.paired import PairedDifference
 from oceanpath.stats.resample import Bootstrap
@@ -33,6 +34,8 @@ def notes(
         texts.append(f"seen_in_pretraining: {seen} tested patients were used for pretraining, so no number is unbiased")
     if conflict:
         texts.append(f"conflicting_patient_labels: {conflict}")
+    if rows.unit == PATIENT:
+        texts.append(f"patient_bags: {NO_SLIDES}; every row is a patient, with the patches of all its slides together")
     texts += _repeats(rows)
     value = model.values[rows.task.main_metric]
     below = [(name, difference) for name, difference in versus.items() if difference.verdict != "better"]

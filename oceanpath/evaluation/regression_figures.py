@@ -22,8 +22,8 @@ def draw_figures(
     out: Path,
 ) -> None:
     """Draw `PICTURES` below `out`; the arguments are those of `figures.draw_all`."""
-    slide = report["level"]["slide"]
-    values = {name: slide[name]["value"] for name in ("r2", "mae")}
+    own = report["level"][rows.unit]
+    values = {name: own[name]["value"] for name in ("r2", "mae")}
     known = [
         f"{text} {value:.3g}" for text, value in zip(("R²", "MAE"), values.values(), strict=True) if value is not None
     ]

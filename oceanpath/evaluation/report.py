@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from oceanpath.artifacts.bag_unit import NO_SLIDES, PATIENT, SLIDE
 from oceanpath.evaluation.levels import LevelRows, fold_level, patient_level, slide_level
 from oceanpath.evaluation.notes import notes
 from oceanpath.evaluation.options import IntervalOptions
@@ -59,6 +60,8 @@ def build_report(settings: IntervalOptions, rows: ReportedRows, baselines: Mappi
         "folds": [_fold(settings, rows, number) for number in range(rows.results["folds"])],
         "notes": notes(rows, model, versus, _within_folds(settings, rows, model), conflict),
     }
+    if rows.unit != SLIDE:
+        report["bag"] = rows.unit
     if rows.patient_aggregation != SLIDE_MEAN:
         report["patient_aggregation"] = rows.patient_aggregation
         report["notes"].append(f"patient_aggregation: {AGGREGATION[rows.patient_aggregation]}")
@@ -66,7 +69,11 @@ def build_report(settings: IntervalOptions, rows: ReportedRows, baselines: Mappi
 
 
 def finish_records(report: dict[str, Any], rows: ReportedRows) -> dict[str, Any]:
-    """The same report; every record states that its rows are selected, or were used for pretraining."""
+    """The same report; every record states that its rows are selected, or were used for pretraining.
+
+    Where bags are patients, there are no slides: records of the slide level are replaced by the reason.
+    """
+    report = _without_slides(report) if rows.unit == PATIENT else report
     marks = {"selected": rows.selected, SEEN: rows.results.get(SEEN, 0)}
     for name, value in marks.items():
         report = _mark(report, name, value) if value else report
@@ -138,6 +145,16 @@ def _records(estimates: Mapping[str, Estimate]) -> Records:
 
 def _undefined(like: Records, reason: str) -> Records:
     return {name: {"value": None, "reason": reason} for name in like}
+
+
+def _without_slides(report: Any) -> Any:
+    """The same report with undefined records in every group "slide" that has a group "patient" next to it."""
+    if isinstance(report, list):
+        return [_without_slides(item) for item in report]
+    if not isinstance(report, dict):
+        return report
+    kept = {key: _without_slides(item) for key, item in report.items()}
+    return kept | {SLIDE: _undefined(report[SLIDE], NO_SLIDES)} if {SLIDE, PATIENT} <= report.keys() else kept
 
 
 def _mark(report: Any, name: str, value: bool | int) -> Any:

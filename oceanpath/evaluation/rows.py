@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from oceanpath.artifacts.bag_unit import unit_of
 from oceanpath.artifacts.tested_slides import FoldPlan, read_plan
 from oceanpath.errors import ExperimentError
 from oceanpath.stats.patients import SLIDE_MEAN
@@ -43,6 +44,11 @@ class ReportedRows:
                 "Remove the key: other ways need probabilities of an event.",
             )
             raise ExperimentError(what, where=where, expected=" or ".join(allowed), got=self.patient_aggregation, do=do)
+
+    @property
+    def unit(self) -> str:
+        """What one row is of: "slide" or "patient"."""
+        return unit_of(self.results)
 
     @property
     def plan(self) -> FoldPlan:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from oceanpath.artifacts.bag_unit import unit_of
 from oceanpath.evaluation.report import SEEN
 from oceanpath.tasks.base import Task
 
@@ -13,12 +14,12 @@ def summarise(report: Mapping[str, Any], task: Task) -> tuple[list[str], dict[st
     """Lines for the screen and flat numbers for the ledger; both contain the marks that the report has."""
     marks, main, title = [name for name in ("selected", SEEN) if report.get(name)], task.main_metric, task.main_title
     word, prefix = "".join(f"{name} " for name in marks), "".join(f"{name}_" for name in marks)
-    slide, patient = report["level"]["slide"], report["level"]["patient"]
+    own, patient = report["level"][unit_of(report)], report["level"]["patient"]
     lines = [f"{word}{level} {title} {format_record(group[main])}" for level, group in report["level"].items()]
     lines += [f"{word}baseline {name} {title} {format_record(group[main])}" for name, group in report["floor"].items()]
     lines += [note if note.startswith(("selected", SEEN)) else word + note for note in report["notes"]]
-    flat: dict[str, Any] = {name: slide[name]["value"] for name in task.ledger_metrics}
-    flat |= {f"{main}_{end}": slide[main].get(end) for end in ("low", "high")}
+    flat: dict[str, Any] = {name: own[name]["value"] for name in task.ledger_metrics}
+    flat |= {f"{main}_{end}": own[main].get(end) for end in ("low", "high")}
     flat |= {f"patient_{main}{end}": patient[main].get(key) for end, key in _ENDS.items()}
     flat |= {f"floor_{name}": group[main]["value"] for name, group in report["floor"].items()}
     for name, difference in report["versus_baseline"].items():

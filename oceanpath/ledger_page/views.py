@@ -90,7 +90,7 @@ class LedgerViews:
     def _headlines(self, steps: Sequence[Row]) -> list[tuple[str, str]]:
         """The main metric of every evaluation of a run."""
         shown = [(step["name"], self._metrics(step)) for step in steps]
-        return [(f"{name}: {rows[0][0]}", rows[0][1]) for name, rows in shown if rows]
+        return [(f"{name}: {rows[0][0]}", rows[0][1] or rows[0][2]) for name, rows in shown if rows]
 
     def _metrics(self, step: Row | None) -> list[tuple[str, str, str]]:
         """Title and estimates of the slides and of the patients, the main metric first; empty without an evaluation."""
@@ -111,8 +111,9 @@ def _row_of(ledger: Ledger, number: int) -> Row | None:
 
 def _metric_rows(metrics: Mapping[str, Any], main: str, titles: Mapping[str, str]) -> list[tuple[str, str, str]]:
     terms = Terms.of(metrics, titles)
-    slide, patient = decided_levels(metrics)
-    names, _ = split_appendix(slide, metrics.get("task", CLASSIFICATION), terms.labels)
+    levels = decided_levels(metrics)
+    slide, patient = levels if len(levels) > 1 else ({}, *levels)
+    names, _ = split_appendix(patient, metrics.get("task", CLASSIFICATION), terms.labels)
     ordered = [main, *(name for name in names if name != main)]
 
     def estimate_of(level: Mapping[str, Any], name: str) -> str:
@@ -124,8 +125,8 @@ def _metric_rows(metrics: Mapping[str, Any], main: str, titles: Mapping[str, str
 def _side_by_side(
     left: Sequence[tuple[str, str, str]], right: Sequence[tuple[str, str, str]]
 ) -> list[tuple[str, str, str]]:
-    """Title → slide-level estimates of both runs."""
-    both = [{title: slide for title, slide, _ in rows} for rows in (left, right)]
+    """Title → slide-level estimates of both runs; those of patients where there are no slides."""
+    both = [{title: slide or patient for title, slide, patient in rows} for rows in (left, right)]
     return [(title, both[0].get(title, ""), both[1].get(title, "")) for title in {**both[0], **both[1]}]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from oceanpath.artifacts.bag_unit import SLIDE, levels_of, unit_of
 from oceanpath.reporting.checklists import CHECKLISTS, FILLED, NEEDS_YOU, fill_checklist
 from oceanpath.reporting.documents import ANALYSIS, AUDIT, LEDGER, METRICS, Documents
 from oceanpath.reporting.fill import estimate
@@ -12,7 +13,6 @@ from oceanpath.reporting.readings import Terms, read_metric, reason_of, split_ap
 from oceanpath.reporting.tables import baseline_rows, subgroup_tables, table_one
 from oceanpath.tasks.registry import CLASSIFICATION, read_entry, read_titles
 
-LEVELS = ("slide", "patient")
 POINTS = {
     "youden": "Youden's J",
     "sensitivity_95": "95 % sensitivity",
@@ -46,6 +46,7 @@ def page_context(documents: Documents) -> dict[str, Any]:
         "table_one": table_one(documents.get("split/balance.csv#rows", ())),
         "folds": documents.get("split/splits.json#folds", 1),
         "audit": documents.get(f"{AUDIT}#checks", ()),
+        "levels": [f"{level.capitalize()}s" for level in levels_of(metrics)],
         **_performance(metrics, Terms.of(metrics, titles)),
         "points": _points(metrics),
         "calibration": _calibration(metrics),
@@ -66,8 +67,9 @@ def page_context(documents: Documents) -> dict[str, Any]:
 
 def _headline(metrics: Mapping[str, Any], main: str, title: str, titles: Mapping[str, str]) -> list[str]:
     """The result in sentences."""
-    record = metrics["level"]["slide"][main]
-    tested = f"on {record.get('n', '?')} test slides of {record.get('n_patients', '?')} patients"
+    record = metrics["level"][unit_of(metrics)][main]
+    slides = f"{record.get('n', '?')} test slides of " if unit_of(metrics) == SLIDE else "test predictions of "
+    tested = f"on {slides}{record.get('n_patients', '?')} patients"
     lines = [f"{title} {estimate(record)} {tested}."]
     verdicts = {titles.get(name, name): found["verdict"] for name, found in metrics["versus_baseline"].items()}
     worse = [name for name, verdict in verdicts.items() if verdict == "worse"]
@@ -138,20 +140,22 @@ def _flow(documents: Documents) -> list[dict[str, Any]]:
 
 
 def decided_levels(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The metrics of slides and of patients; decisions are those at the threshold, selected on other patients."""
-    point = metrics["operating_point"] or {level: {} for level in LEVELS}
-    return [{**metrics["level"][level], **point[level]} for level in LEVELS]
+    """The metrics of every level; decisions are those at the threshold, selected on other patients."""
+    levels = levels_of(metrics)
+    point = metrics["operating_point"] or {level: {} for level in levels}
+    return [{**metrics["level"][level], **point[level]} for level in levels]
 
 
 def _performance(metrics: Mapping[str, Any], terms: Terms) -> dict[str, Any]:
     decided, point = decided_levels(metrics), metrics["operating_point"]
     shown, appendix = split_appendix(decided[0], metrics.get("task", CLASSIFICATION), terms.labels)
-    own = metrics.get("own_metrics") or {"slide": {}}
+    levels = levels_of(metrics)
+    own = metrics.get("own_metrics") or {levels[0]: {}}
     return {
         "readings": [read_metric(name, decided, terms) for name in shown],
         "appendix": [read_metric(name, decided, terms) for name in appendix],
         "appendix_reasons": [reason_of(name, terms.labels) for name in appendix],
-        "own": [read_metric(name, [own[level] for level in LEVELS], terms) for name in own["slide"]],
+        "own": [read_metric(name, [own[level] for level in levels], terms) for name in own[levels[0]]],
         "rule": "" if point is None else point["rule"],
     }
 
@@ -166,8 +170,8 @@ def _points(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
         if found is None or "reason" in found:
             rows.append({"name": POINTS.get(name, name), "reason": (found or {"reason": "no threshold"})["reason"]})
             continue
-        slide = found["slide"]
-        numbers = [estimate(slide[metric]) for metric in ("sensitivity", "specificity", "ppv", "npv")]
+        own = found[unit_of(metrics)]
+        numbers = [estimate(own[metric]) for metric in ("sensitivity", "specificity", "ppv", "npv")]
         rows.append(
             {
                 "name": POINTS.get(name, name),
@@ -192,11 +196,12 @@ def _calibration(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _external(documents: Documents, metrics: Mapping[str, Any], main: str) -> list[dict[str, Any]]:
     """External cohorts, with the difference of the internal to the external figure."""
-    inside = metrics["level"]["slide"][main]["value"]
+    unit = unit_of(metrics)
+    inside = metrics["level"][unit][main]["value"]
     rows = []
     for label in sorted(documents.files):
         if label.startswith("external.") and label.endswith("/metrics.json"):
-            record = documents.files[label]["level"]["slide"][main]
+            record = documents.files[label]["level"][unit][main]
             gap = "" if None in (inside, record["value"]) else f"{inside - record['value']:+.3f}"
             name = documents.files[label].get("external", label)
             rows.append({"name": name, "n": record.get("n", ""), "value": estimate(record), "gap": gap})

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from oceanpath.artifacts.bundle.facts import Capping, Contract
 from oceanpath.artifacts.features.provenance import Provenance
+from oceanpath.artifacts.patient_bags import GAP_STEPS, UNKNOWN_STEP
 from oceanpath.bags.cap import Cap
-from oceanpath.errors import ArtifactError
+from oceanpath.errors import ArtifactError, ExperimentError
 from oceanpath.serving.errors import (
     BadFeaturesError,
     EmptyBagError,
@@ -158,6 +159,24 @@ def check_sampling(cap: Capping | None) -> None:
             got=np.__version__,
             do=do,
         )
+
+
+def check_patient_bags(contract: Contract) -> None:
+    """Raise ArtifactError if this version places the slides of a patient in another way than the evaluation."""
+    rule = contract.patient_bags
+    if rule is not None and (rule.gap_steps, rule.unknown_step_px) != (GAP_STEPS, UNKNOWN_STEP):
+        what = "this version of OceanPath places the slides of a patient in another way than the evaluation"
+        expected = f"{rule.gap_steps} steps, {rule.unknown_step_px} px"
+        do = "Install the version of OceanPath with which the bundle was exported."
+        raise ArtifactError(what, expected=expected, got=f"{GAP_STEPS} steps, {UNKNOWN_STEP} px", do=do)
+
+
+def require_single_slides(contract: Contract, where: object) -> None:
+    """Raise ExperimentError if the model predicts patients, from the patches of all their slides together."""
+    if contract.patient_bags is not None:
+        what = "the model predicts patients from all their slides together, and here it receives one slide at a time"
+        do = "Use `oceanpath predict --patients TABLE`, with the columns slide_id and patient_id."
+        raise ExperimentError(what, where=where, got='a bundle with data.bag = "patient"', do=do)
 
 
 def _cap(cap: Capping) -> Cap:

@@ -11,6 +11,7 @@ from threading import Lock
 from oceanpath.artifacts.bundle.facts import ModelFacts
 from oceanpath.artifacts.bundle.folder import read_bundle, read_model_facts
 from oceanpath.errors import ExperimentError, shorten_list
+from oceanpath.serving.contract import require_single_slides
 from oceanpath.serving.engines import open_bundle
 from oceanpath.serving.errors import UnknownModelError
 from oceanpath.serving.slide_engine import AnyEngine
@@ -68,7 +69,8 @@ class Models:
     def open(cls, sources: Iterable[BundleSource], threads: int | None = None) -> Models:
         """Verify and load all bundles.
 
-        Raises: ArtifactError: a bundle is damaged, or its model cannot be run. ExperimentError: as `Models`.
+        Raises: ArtifactError: a bundle is damaged, or its model cannot be run. ExperimentError: as `Models`, or a model
+            predicts patients.
         """
         return cls([_open(source, threads) for source in sources], threads)
 
@@ -109,6 +111,7 @@ class Models:
 
 def _open(source: BundleSource, threads: int | None) -> Model:
     bundle = read_bundle(source.path)
+    require_single_slides(bundle.facts.contract, source.path)
     return Model(source.name or bundle.facts.name, open_bundle(bundle, threads), bundle.card, source)
 
 

@@ -10,12 +10,13 @@ from typing import Protocol
 import pandas as pd
 
 from oceanpath.artifacts.bundle.folder import FACTS
-from oceanpath.errors import ArtifactError, ExperimentError, OceanPathError, collected, refuse
+from oceanpath.errors import ExperimentError, OceanPathError, collected, refuse
 from oceanpath.serving.answer_rows import Row, SlideAnswer, answer_slide, as_table
 from oceanpath.serving.journal import Journal
+from oceanpath.serving.patient_inputs import PatientInput
 from oceanpath.serving.prediction_request import PredictionRequest
 from oceanpath.serving.slide_engine import AnyEngine
-from oceanpath.serving.slide_inputs import SlideInput
+from oceanpath.serving.slide_inputs import SlideInput, located
 
 
 class SlideFiles(Protocol):
@@ -70,7 +71,7 @@ def find_bundle(path: Path) -> Path:
 
 def predict_slides(
     engine: AnyEngine,
-    slides: Iterable[SlideInput],
+    slides: Iterable[SlideInput | PatientInput],
     *,
     members: bool = False,
     journal: Journal | None = None,
@@ -80,7 +81,7 @@ def predict_slides(
 
     Args:
         engine: The model.
-        slides: The slides.
+        slides: The slides, or the patients of a model with bags of patients.
         members: Whether rows contain the values of each member of the ensemble.
         journal: Has the rows of earlier runs; new rows are added when they are complete.
         files: Writes further files about each slide.
@@ -115,20 +116,16 @@ class _Work:
     journal: Journal
     files: SlideFiles
 
-    def row(self, slide: SlideInput) -> Row:
+    def row(self, slide: SlideInput | PatientInput) -> Row:
         """The row of a slide, from the journal if it was predicted before. Raises: OceanPathError, with the file."""
-        try:
+        with located(slide.path):
             key = slide.key()
             row = self.journal.get(key)
             if row is None or not self.files.are_written(row["slide_id"]):
                 request = slide.read()
                 answer = answer_slide(self.engine, request, members=self.members, explains=self.files.explains)
-                self.files.write(slide, request, answer)
+                if not isinstance(slide, PatientInput):  # files are about single slides
+                    self.files.write(slide, request, answer)
                 row = answer.row
                 self.journal.add(key, row)
-        except OceanPathError as error:
-            if error.where:
-                raise
-            where, facts = f"{slide.path}", {"expected": error.expected, "got": error.got, "do": error.do}
-            raise ArtifactError(error.what, where=where, **facts) from error
         return row

@@ -14,7 +14,7 @@ from oceanpath.artifacts.bundle.folder import Bundle, golden_bag, golden_coords
 from oceanpath.cores import available_cores
 from oceanpath.errors import ArtifactError
 from oceanpath.serving.blocks import BlockModel
-from oceanpath.serving.contract import check_sampling
+from oceanpath.serving.contract import check_patient_bags, check_sampling
 
 ORT_ERRORS = (
     ort_state.Fail,
@@ -48,6 +48,7 @@ class Session:
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         check_sampling(bundle.facts.contract.cap)
+        check_patient_bags(bundle.facts.contract)
         self.blocks: BlockModel | None = None
         """The same model, if it can be evaluated in blocks of patches."""
         # from bytes: the verified content is loaded, and external data files are not

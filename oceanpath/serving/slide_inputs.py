@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from oceanpath.artifacts.features.layouts import PATCH, FeatureLayout
 from oceanpath.artifacts.features.provenance import Provenance
 from oceanpath.artifacts.store.index import INDEX, Index
 from oceanpath.artifacts.store.reader import Store
-from oceanpath.errors import ExperimentError
+from oceanpath.errors import ArtifactError, ExperimentError, OceanPathError
 from oceanpath.serving.prediction_request import PredictionRequest
 
 Verify = Callable[[Path], None]
@@ -24,6 +25,17 @@ Key = dict[str, str | int]
 
 def _accept(_path: Path) -> None:
     """Verify nothing."""
+
+
+@contextmanager
+def located(path: Path) -> Iterator[None]:
+    """Errors of this block that name no file name `path`."""
+    try:
+        yield
+    except OceanPathError as error:
+        if error.where:
+            raise
+        raise ArtifactError(error.what, where=path, expected=error.expected, got=error.got, do=error.do) from error
 
 
 @dataclass(frozen=True)

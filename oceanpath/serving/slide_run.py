@@ -83,7 +83,7 @@ class SlideRun:
         self._session, self._n, self._provenance = session, n, provenance
         self._notes = validate_provenance(contract, provenance)
         self._pixels = validate_coords(contract, coords, n)
-        exceeds_cap = contract.cap is not None and n > contract.cap.max_patches
+        exceeds_cap = contract.bag_cap is not None and n > contract.bag_cap.max_patches
         self._explains = explains
         self._pooling = None if session.blocks is None or exceeds_cap else BlockRun(session.blocks, explains=explains)
         self._read = EvaluatedFeatures(contract.dtype)
@@ -123,7 +123,7 @@ class SlideRun:
         """The outputs for all patches. Raises: RequestError: the features do not meet the contract."""
         began, notes = time.perf_counter(), self._notes
         self._read.require_finite()
-        cap, slide_id = self._session.facts.contract.cap, self._provenance.slide_id
+        cap, slide_id = self._session.facts.contract.bag_cap, self._provenance.slide_id
         rows = sample_rows(cap, self._n, self._pixels, slide_id)
         if rows is not None:
             sampled = f"{len(rows)} of {self._n} patches were used, sampled by the slide id {slide_id}"

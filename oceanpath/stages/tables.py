@@ -103,6 +103,9 @@ class DataSettings(Settings):
     """Name of the array of features, such as "20x/features", if feature files contain several."""
     level: Literal["patch", "slide"] = "patch"
     """patch: feature files have one row per patch; slide: one embedding of the slide, [D] or [1, D], as of TITAN."""
+    bag: Literal["slide", "patient"] = "slide"
+    """Unit of training, prediction and metrics. slide: the patches of one slide; patient: those of all slides of a
+    patient together, whose labels must agree."""
     labels: Path | None = None
     """Table of labels: csv, tsv, parquet or xlsx, one row per slide; only an empty cell means a missing value."""
     slide_id: str = "slide_id"
@@ -195,6 +198,12 @@ class DataSettings(Settings):
         if count and (count == 2) != (task == "binary"):
             raise ValueError(f"the task {task} needs {CLASS_COUNTS[task]} classes; data.classes has {count}")
         return values if task == "ordinal" else values | {"task": CLASSIFICATION}
+
+    @model_validator(mode="after")
+    def _has_patches_in_bags_of_patients(self) -> Self:
+        if self.bag == "patient" and self.level == "slide":
+            raise ValueError('bag = "patient" joins patches; with level = "slide" there is one embedding per slide')
+        return self
 
     @model_validator(mode="after")
     def _has_a_known_task(self) -> Self:

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.spatial.distance import cdist
 
+from oceanpath.artifacts.patch_spacing import spacing_of
 from oceanpath.artifacts.store.reader import Store
 from oceanpath.bags.deviation import feature_deviation
 from oceanpath.bags.neighbour_table import NeighbourTable, neighbour_table
-from oceanpath.bags.neighbours import nearest_rows, spacing_of
+from oceanpath.bags.neighbours import nearest_rows
 from oceanpath.errors import ArtifactError
 
 CELLS = st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12)), min_size=1, max_size=90, unique=True)

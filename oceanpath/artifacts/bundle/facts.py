@@ -38,10 +38,24 @@ class Capping(Facts):
     """The rows that `oceanpath.bags.cap.golden_rows` selects with this strategy, grid and seed."""
 
 
+class PatientBagFacts(Facts):
+    """How the slides of a patient form one bag; see `oceanpath.artifacts.patient_bags`."""
+
+    rule: str = (
+        "The bag of a patient has the patches of all slides of the patient, in the order of the slide ids; a cap "
+        "applies to each slide. The slides are placed next to each other: the first keeps its coordinates; every other "
+        "slide is moved so that its smallest y is that of the first, and its smallest x is gap_steps steps above the "
+        "largest x of the slides before. A step is the largest, over the slides, of the most common distance of "
+        "adjacent columns or rows; unknown_step_px if no slide has two columns or rows."
+    )
+    gap_steps: int
+    unknown_step_px: int
+
+
 class Contract(Facts):
     """Requirements on the features. None or an empty text: not recorded."""
 
-    left_out_if_empty = ("slide_level",)
+    left_out_if_empty = ("slide_level", "patient_bags")
     encoder: str
     feature_dim: int = Field(ge=1)
     dtype: Literal["float16", "bfloat16", "float32"] = "float32"
@@ -66,6 +80,14 @@ class Contract(Facts):
     slide_level: bool = False
     """Whether the features are one embedding per slide (`data.level = "slide"`), so that bags have one row. Not in the
     file if they are not."""
+
+    patient_bags: PatientBagFacts | None = None
+    """If a bag is a patient (`data.bag = "patient"`), how the slides of a patient form it. None is not in the file."""
+
+    @property
+    def bag_cap(self) -> Capping | None:
+        """The cap that applies to a bag as it is predicted; in bags of patients, slides are capped before."""
+        return self.cap if self.patient_bags is None else None
 
     @property
     def level(self) -> str:

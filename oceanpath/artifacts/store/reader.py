@@ -161,6 +161,14 @@ class Store:
                 raise ArtifactError("a chunk of the store is too short", where=chunk, expected=offset + 1)
             out, offset = out[got:], offset + got
 
+    def take(self, i: int, rows: NDArray[np.int64], out: NDArray[Any]) -> None:
+        """Fill `out` [m, D] with the sorted `rows` of the features of slide `i`, as stored.
+
+        Raises: ArtifactError: as `stored`.
+        """
+        # "clip" writes into `out` directly; "raise" would need a second array
+        np.take(self.stored(i), rows, axis=0, out=out, mode="clip")
+
     def expect(self, numbers: Iterable[int]) -> None:
         """Fetch the features of these slides in advance, in the order of their first use, if they are remote."""
         if self._remote is not None:

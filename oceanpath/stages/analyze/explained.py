@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from oceanpath.artifacts.features.files import FeatureMeta, read_meta
+from oceanpath.artifacts.patient_bags import one_row_per_slide
+from oceanpath.artifacts.store.patients import Part, PatientStore, bags_of, open_bags, slides_of
 from oceanpath.artifacts.store.reader import Store
 from oceanpath.fit.device import pick_device
 from oceanpath.fit.explain import Explanation, PatchExplainer
@@ -66,28 +68,75 @@ class ExplainedSlide:
         return f"{name} combines patches before it pools them" if self.explanation.contributions is None else ""
 
 
-def explain(settings: AnalyzeSettings, inputs: Inputs, rows: pd.DataFrame) -> Iterator[ExplainedSlide]:
-    """The slides of `rows`, fold by fold, so that one model is in memory."""
-    store, device = Store(inputs["mmap"], check=inputs.verify), str(pick_device(settings.device))
-    extract, slides = inputs.get("extract"), _slides(settings, inputs)
+class ExplainedBag(NamedTuple):
+    """A bag with the explanation of its prediction, and the share of each of its slides."""
+
+    whole: ExplainedSlide
+    """All patches; of a patient, its row has the patient id as slide id."""
+    slides: list[ExplainedSlide]
+    """One per slide, with its own coordinates; `whole` itself where a bag is a slide."""
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What analysis.json states about a slide that is only a part of its bag."""
+        return {} if self.slides[0] is self.whole else {"bag": self.whole.slide_id}
+
+
+def explain(settings: AnalyzeSettings, inputs: Inputs, rows: pd.DataFrame) -> Iterator[ExplainedBag]:
+    """The bags of `rows`, fold by fold, so that one model is in memory."""
+    store = open_bags(inputs["mmap"], inputs["train"], check=inputs.verify)
+    device, extract, slides = str(pick_device(settings.device)), inputs.get("extract"), _slides(settings, inputs)
     if extract is not None:
-        inputs.check("extract", [f"{slide}.h5" for slide in rows["slide_id"] if (extract / f"{slide}.h5").is_file()])
+        names = one_row_per_slide(rows, bags_of(store))["slide_id"]
+        inputs.check("extract", [f"{slide}.h5" for slide in names if (extract / f"{slide}.h5").is_file()])
     for fold, own in rows.sort_values(["fold", "slide_id"]).groupby("fold"):
         explainer = PatchExplainer(inputs["train"] / f"fold_{fold}/best.ckpt", device)
         for row in own.to_dict("records"):
             number = store.number(row["slide_id"])
             features, coords = store.features(number), store.coords(number)
-            file = extract and extract / f"{row['slide_id']}.h5"
-            yield ExplainedSlide(
+            whole = ExplainedSlide(
                 row={str(name): value for name, value in row.items()},
                 features=features,
                 coords=coords,
                 explainer=explainer,
                 explanation=explainer.explain(features, coords),
                 side=float(store.index.patch_px_level0[number]),
-                meta=read_meta(file) if file and file.is_file() else None,
+                meta=_meta(extract, row["slide_id"]),
                 slide=slides.get(row["slide_id"]),
             )
+            parts = store.parts(number) if isinstance(store, PatientStore) else []
+            yield ExplainedBag(
+                whole, [_part(whole, slides_of(store), part, extract, slides) for part in parts] or [whole]
+            )
+
+
+def _part(
+    whole: ExplainedSlide, store: Store, part: Part, extract: Path | None, slides: Mapping[str, Path]
+) -> ExplainedSlide:
+    """One slide of a patient: its patches, at their own coordinates, with their share of the explanation."""
+    name, rows, explanation = store.slide_id(part.slide), slice(part.first, part.last), whole.explanation
+    contributions, alone = explanation.contributions, explanation.alone
+    return replace(
+        whole,
+        row={**whole.row, "slide_id": name},
+        features=whole.features[rows],
+        coords=store.coords(part.slide),
+        explanation=replace(
+            explanation,
+            attention=explanation.attention[rows],
+            contributions=None if contributions is None else contributions[rows],
+            alone=None if alone is None else alone[rows],
+        ),
+        side=float(store.index.patch_px_level0[part.slide]),
+        meta=_meta(extract, name),
+        slide=slides.get(name),
+    )
+
+
+def _meta(extract: Path | None, slide_id: str) -> FeatureMeta | None:
+    """How `extract` computed the features of a slide; None if it did not."""
+    file = extract and extract / f"{slide_id}.h5"
+    return read_meta(file) if file and file.is_file() else None
 
 
 def _slides(settings: AnalyzeSettings, inputs: Inputs) -> dict[str, Path]:

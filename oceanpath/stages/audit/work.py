@@ -10,6 +10,7 @@ import pandas as pd
 from oceanpath.artifacts.audit_report import FOUND, Finding, write_audit
 from oceanpath.artifacts.cohort.slide_columns import read_slide_columns
 from oceanpath.artifacts.folds import read_fold, read_splits
+from oceanpath.artifacts.patient_bags import one_row_per_slide, read_patient_bags
 from oceanpath.artifacts.sites import read_sites
 from oceanpath.artifacts.store.reader import Store
 from oceanpath.audit.duplicates import ScannedSlides, identical_features, near_duplicates, scan
@@ -36,7 +37,8 @@ def run(settings: AuditSettings, inputs: Inputs, out: Path, progress: Progress) 
 
     Raises: ExperimentError: a column is missing. ArtifactError: an input is damaged.
     """
-    roles, store = _read_roles(inputs["split"]), Store(inputs["mmap"], check=inputs.verify)
+    bags, store = read_patient_bags(inputs["split"]), Store(inputs["mmap"], check=inputs.verify)
+    roles = one_row_per_slide(_read_roles(inputs["split"]), bags)
     owner = dict(zip(roles["slide_id"], roles["patient_id"], strict=True))
     progress.start(len(owner), "slides")
     scanned = scan(store, owner, progress.advance)
@@ -57,16 +59,22 @@ def run(settings: AuditSettings, inputs: Inputs, out: Path, progress: Progress) 
 
 
 def _read_roles(split: Path) -> pd.DataFrame:
-    """One row per fold and slide."""
+    """One row per fold and bag."""
     folds = range(read_splits(split)["folds"])
     return pd.concat([read_fold(split, k).assign(fold=k) for k in folds], ignore_index=True)
+
+
+def _read_sites(split: Path) -> pd.DataFrame | None:
+    """One row per slide; None without sites."""
+    sites = read_sites(split)
+    return None if sites is None else one_row_per_slide(sites, read_patient_bags(split))
 
 
 def _shortcuts(
     settings: AuditSettings, inputs: Inputs, roles: pd.DataFrame, scanned: ScannedSlides, store: Store
 ) -> list[Finding]:
     slides = _labelled(settings, inputs["split"], roles, scanned)
-    sites, margin = read_sites(inputs["split"]), settings.margin
+    sites, margin = _read_sites(inputs["split"]), settings.margin
     means = scanned.means.astype(np.float32)
     found = [
         label_from(slides, "label_from_bag_length", "the number of patches", as_bins(np.log(scanned.lengths)), margin)

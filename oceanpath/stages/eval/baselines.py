@@ -15,7 +15,7 @@ import numpy as np
 
 from oceanpath.artifacts import folds
 from oceanpath.artifacts.sites import read_sites
-from oceanpath.artifacts.store.reader import Store
+from oceanpath.artifacts.store.patients import open_bags
 from oceanpath.evaluation.pooled import DECIMALS, PooledSlides, pool
 from oceanpath.evaluation.rows import ReportedRows
 from oceanpath.pipeline.stage import Inputs, Progress
@@ -38,7 +38,7 @@ def pool_slides(rows: ReportedRows, inputs: Inputs, progress: Progress) -> Poole
     ids, sites = fold_slides(rows, inputs["split"]), read_sites(inputs["split"])
     names = sorted(ids if sites is None else {*ids, *sites["slide_id"]})
     progress.start(len(names), "slides")
-    return pool(Store(inputs["mmap"], check=inputs.verify), names, progress.advance)
+    return pool(open_bags(inputs["mmap"], inputs["split"], check=inputs.verify), names, progress.advance)
 
 
 def fold_slides(rows: ReportedRows, split: Path) -> list[str]:

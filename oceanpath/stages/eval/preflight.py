@@ -18,6 +18,10 @@ def preflight(settings: EvalSettings, sources: ParentSources) -> Preview:  # noq
 def _aggregation_problems(settings: EvalSettings) -> list[OceanPathError]:
     if settings.patient_aggregation == "mean":
         return []
+    if settings.bag == "patient":
+        what, do = "a bag of a patient has one prediction, so there is nothing to combine", "Remove the key."
+        where, got = "[eval] patient_aggregation", f'data.bag = "{settings.bag}"'
+        return [ExperimentError(what, where=where, got=got, do=do)]
     from oceanpath.tasks.registry import make_task  # loads numpy, with the task
 
     task = make_task(settings.task, settings.target_keys)

@@ -40,6 +40,7 @@ class EvalSettings(SlideList):
     task: str = shared("data.task", CLASSIFICATION, is_runtime=True)
     target_keys: dict[str, Any] = shared("data.target_keys", {}, is_runtime=True)
     class_count: int = shared("data.class_count", 0, is_runtime=True)
+    bag: str = shared("data.bag", "slide", is_runtime=True)
     scheme: str = shared("split.scheme", "kfold", is_runtime=True)
     margin: float | None = shared("analyze.margin", None, is_added=True)
     seed: int = shared("seed", 42, ge=0)

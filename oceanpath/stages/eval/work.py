@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from oceanpath.artifacts.analysis_plan import FILE as PLAN
 from oceanpath.artifacts.analysis_plan import plan_digest, read_plan, write_plan
 from oceanpath.artifacts.cohort.slide_columns import read_slide_columns
 from oceanpath.artifacts.folds import read_splits
-from oceanpath.errors import ExperimentError
+from oceanpath.artifacts.patient_bags import read_patient_bags
+from oceanpath.errors import ExperimentError, shorten_list
 from oceanpath.evaluation.decisions import add_decisions
 from oceanpath.evaluation.figures import DECISIONS, draw_all, draw_decisions
 from oceanpath.evaluation.own_metrics import own_metrics
@@ -103,16 +105,36 @@ def _clinical(settings: EvalSettings, inputs: Inputs, rows: ReportedRows) -> Flo
     return fit_clinical(rows, inputs["split"], columns)
 
 
-def _columns(settings: EvalSettings, inputs: Inputs, slides: list[str], where: str) -> dict[str, list[str]]:
-    """Name → cells of these slides. Raises: ExperimentError: there is no label table, or it lacks a column."""
+def _columns(settings: EvalSettings, inputs: Inputs, bags: list[str], where: str) -> dict[str, list[str]]:
+    """Name → cells of these slides or patients.
+
+    Raises: ExperimentError: there is no label table, it lacks a column, or slides of a patient differ.
+    """
     demo = inputs.get("demo")
     path = settings.labels or (None if demo is None else demo / "cohort.csv")
     if path is None:
         raise ExperimentError("there is no label table", where=where, do="Set data.labels.")
-    known = sorted(set(slides))
+    of_patients = read_patient_bags(inputs["split"])
+    slides_of = {name: of_patients.get(name, (name,)) for name in bags}
+    known = sorted({slide for slides in slides_of.values() for slide in slides})
     columns = read_slide_columns(path, settings.question(), known, settings.match_ids)
     row_of = {name: row for row, name in enumerate(known)}
-    return {name: [column[row_of[slide]] for slide in slides] for name, column in columns.items()}
+    cells = {
+        name: {bag: sorted({column[row_of[slide]] for slide in slides}) for bag, slides in slides_of.items()}
+        for name, column in columns.items()
+    }
+    _check_agreement(cells, where)
+    return {name: [own[bag][0] for bag in bags] for name, own in cells.items()}
+
+
+def _check_agreement(cells: Mapping[str, Mapping[str, list[str]]], where: str) -> None:
+    """Raise ExperimentError if slides of a patient have different cells; `cells` is column → bag → different cells."""
+    for name, own in cells.items():
+        if differing := [f"{bag} ({' and '.join(map(repr, found))})" for bag, found in own.items() if len(found) > 1]:
+            what = f"slides of one patient differ in column {name}, and a bag of a patient has one value"
+            do = "Correct the label table, or remove the column from this key."
+            got = f"{len(differing)} patients: {shorten_list(differing)}"
+            raise ExperimentError(what, where=where, got=got, do=do)
 
 
 def check(path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from oceanpath.artifacts.bundle.facts import BundleFacts, CohortFacts, EstimateFacts, ExternalFacts
+from oceanpath.artifacts.bundle.facts import BundleFacts, CohortFacts, Contract, EstimateFacts, ExternalFacts
 from oceanpath.artifacts.bundle.value_facts import ValueFacts
 from oceanpath.stages.export.card_text import (
     COORDS,
@@ -12,9 +12,13 @@ from oceanpath.stages.export.card_text import (
     cohort_parity_text,
     final_rows,
     geometry_text,
+    input_rows,
+    level_table,
+    level_title,
     markdown_table,
     parity_text,
     similarity_text,
+    use_text,
 )
 from oceanpath.tasks.classification import Classification
 
@@ -30,13 +34,6 @@ NAMES = {
     "specificity": "Specificity",
 }
 BASELINES = Classification.titles
-USE = """\
-```
-oceanpath predict --bundle FOLDER slide.h5     # writes a table of probabilities
-oceanpath predict --bundle FOLDER slide.svs    # from a slide, if its features can be extracted on this machine
-oceanpath serve FOLDER                         # predictions over HTTP, on this machine only
-curl --data-binary @slide.h5 http://127.0.0.1:8000/predict
-```"""
 NO_COHORT = "The performance of the model is not recorded."
 ONE_COHORT = "The model was tested only on patients of the same cohort."
 EXTERNAL_TOO = "The model was tested on patients of the same cohort, and the ensemble on the external cohorts above."
@@ -61,9 +58,9 @@ def render_card(facts: BundleFacts) -> str:
         f"# {facts.name}",
         f"**{facts.notice}**",
         _what(facts),
-        "## Usage\n\n" + USE,
+        "## Usage\n\n" + use_text(facts.contract),
         _performance(facts),
-        *([_external(facts.external)] if facts.external else []),
+        *([_external(facts.external, facts.contract)] if facts.external else []),
         _members(facts),
         "## Limitations\n\n" + LIMITS.format(cohorts=tested_on(facts)),
         _parity(facts),
@@ -74,20 +71,20 @@ def render_card(facts: BundleFacts) -> str:
 def _what(facts: BundleFacts) -> str:
     contract = facts.contract
     rows = [
-        ("Task", f"slide-level classification, {len(facts.classes)} classes: {', '.join(facts.classes)}"),
+        (
+            "Task",
+            f"{level_title(contract).lower()} classification, {len(facts.classes)} classes: {', '.join(facts.classes)}",
+        ),
         ("Model", f"{ensemble_text(len(facts.members))} ({facts.model['name']})"),
         *final_rows(facts.final),
-        (
-            "Input",
-            f"features of one slide, [N, {contract.feature_dim}], one row per patch, rounded to {contract.dtype}",
-        ),
+        *input_rows(contract),
         ("Coordinates", COORDS[contract.coords]),
         ("Patches used", cap_text(contract)),
         ("Encoder", contract.encoder or "not recorded"),
         ("Patch size, resolution", geometry_text(contract)),
         ("Output", "class probabilities, and one attention weight per patch"),
         ("Unlike slides", similarity_text(facts.similarity)),
-        *_cohort(facts.cohort),
+        *_cohort(facts.cohort, contract),
     ]
     return "## Overview\n\n" + markdown_table(("", ""), rows)
 
@@ -103,13 +100,16 @@ def tested_on(facts: BundleFacts | ValueFacts) -> str:
     return EXTERNAL_TOO if facts.external else ONE_COHORT
 
 
-def _cohort(cohort: CohortFacts | None) -> list[tuple[str, str]]:
+def _cohort(cohort: CohortFacts | None, contract: Contract) -> list[tuple[str, str]]:
     if cohort is None:
         return [("Trained on", "not recorded")]
     per_class = ", ".join(f"{count} {name}" for name, count in cohort.slides_per_class.items())
     return [
         ("Trained on", f"{cohort.slides} slides of {cohort.patients} patients ({per_class})"),
-        ("Patches per slide", f"median {cohort.patches_median}, at most {cohort.patches_max}"),
+        (
+            f"Patches per {'slide' if contract.patient_bags is None else 'patient'}",
+            f"median {cohort.patches_median}, at most {cohort.patches_max}",
+        ),
     ]
 
 
@@ -120,14 +120,14 @@ def _performance(facts: BundleFacts) -> str:
     note = " (selected: these slides were also used for selection)" if performance.selected else ""
     metrics = performance.slide.items()
     rows = [(NAMES[key], estimate_text(slide), estimate_text(performance.patient.get(key))) for key, slide in metrics]
-    table = markdown_table(("", "Slide level", "Patient level"), rows)
+    table = level_table(rows, facts.contract)
     baseline_rows = [(BASELINES[key], estimate_text(value)) for key, value in performance.floor_auroc.items()]
-    baselines = markdown_table(("Baseline", "Slide-level AUROC"), baseline_rows)
+    baselines = markdown_table(("Baseline", f"{level_title(facts.contract)} AUROC"), baseline_rows)
     intervals = "Confidence intervals take patients as the independent units."
     return f"## Performance{note}\n\n{performance.meaning} {intervals}\n\n{table}\n\n{baselines}"
 
 
-def _external(cohorts: Sequence[ExternalFacts]) -> str:
+def _external(cohorts: Sequence[ExternalFacts], contract: Contract) -> str:
     """The section on external cohorts."""
     text = (
         "The model in this bundle was evaluated on cohorts without patients of the training cohort, with the "
@@ -141,7 +141,7 @@ def _external(cohorts: Sequence[ExternalFacts]) -> str:
             (NAMES[key], estimate_text(slide), estimate_text(cohort.patient.get(key)))
             for key, slide in cohort.slide.items()
         ]
-        parts.append(f"### {cohort.name}\n\n{counts}\n\n{markdown_table(('', 'Slide level', 'Patient level'), rows)}")
+        parts.append(f"### {cohort.name}\n\n{counts}\n\n{level_table(rows, contract)}")
     return "\n\n".join(parts)
 
 
@@ -162,7 +162,14 @@ def _members(facts: BundleFacts) -> str:
         )
         for m in facts.members
     ]
-    head = ("Fold", "Validation slides", "Temperature", "Note", "Raw threshold", "Threshold")
+    head = (
+        "Fold",
+        f"Validation {'slides' if facts.contract.patient_bags is None else 'patients'}",
+        "Temperature",
+        "Note",
+        "Raw threshold",
+        "Threshold",
+    )
     text = f"{facts.calibration.served} {facts.calibration.reported}"
     return f"## Calibration and threshold\n\n{text}\n\nDecision threshold: {decision}\n\n{markdown_table(head, rows)}"
 

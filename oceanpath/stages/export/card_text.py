@@ -14,6 +14,45 @@ COORDS = {
 """Use of coordinates → its description."""
 
 
+USE = """\
+```
+oceanpath predict --bundle FOLDER slide.h5     # writes a table of probabilities
+oceanpath predict --bundle FOLDER slide.svs    # from a slide, if its features can be extracted on this machine
+oceanpath serve FOLDER                         # predictions over HTTP, on this machine only
+curl --data-binary @slide.h5 http://127.0.0.1:8000/predict
+```"""
+USE_OF_PATIENTS = """\
+```
+oceanpath predict --bundle FOLDER features --patients patients.csv     # writes a table of probabilities
+```
+`patients.csv` has the columns slide_id and patient_id; `features` has all slides of every patient."""
+
+
+def use_text(contract: Contract) -> str:
+    """Commands that use the bundle."""
+    return USE if contract.patient_bags is None else USE_OF_PATIENTS
+
+
+def input_rows(contract: Contract) -> list[tuple[str, str]]:
+    """What the model reads."""
+    bags = contract.patient_bags
+    bag = "one slide" if bags is None else "all slides of one patient together"
+    text = f"features of {bag}, [N, {contract.feature_dim}], one row per patch, rounded to {contract.dtype}"
+    return [("Input", text), *([] if bags is None else [("Bags of patients", bags.rule)])]
+
+
+def level_table(rows: Sequence[tuple[str, str, str]], contract: Contract) -> str:
+    """A table of name, estimate of slides and estimate of patients; without slides if bags are patients."""
+    if contract.patient_bags is None:
+        return markdown_table(("", "Slide level", "Patient level"), rows)
+    return markdown_table(("", "Patient level"), [(name, patient) for name, _, patient in rows])
+
+
+def level_title(contract: Contract) -> str:
+    """The level of predictions, at the beginning of a heading."""
+    return "Slide-level" if contract.patient_bags is None else "Patient-level"
+
+
 def cap_text(contract: Contract) -> str:
     """Which patches of a slide are used."""
     cap = contract.cap

@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from oceanpath.artifacts.bundle.facts import Capping, Contract, Coords
+from oceanpath.artifacts.bundle.facts import Capping, Contract, Coords, PatientBagFacts
 from oceanpath.artifacts.features.files import find_features, read_meta
 from oceanpath.artifacts.features.layouts import SLIDE
+from oceanpath.artifacts.patient_bags import GAP_STEPS, UNKNOWN_STEP
+from oceanpath.artifacts.store.patients import PatientStore, slides_of
 from oceanpath.artifacts.store.reader import Store
 from oceanpath.bags.cap import Cap
 from oceanpath.errors import StageError
@@ -33,10 +35,17 @@ def describe_contract(store: Store, settings: ExportSettings, inputs: Inputs, *,
         dtype=store.index.feature_dtype,
         coords=_coords(store, cap, reads_coords=reads_coords),
         cap=cap,
-        patch_px_level0=_footprints(store),
+        patch_px_level0=_footprints(slides_of(store)),
         slide_level=settings.level == SLIDE,
+        patient_bags=_patient_bags(store),
         **_extraction(settings, inputs),
     )
+
+
+def _patient_bags(store: Store) -> PatientBagFacts | None:
+    if not isinstance(store, PatientStore):
+        return None
+    return PatientBagFacts(gap_steps=GAP_STEPS, unknown_step_px=UNKNOWN_STEP)
 
 
 def _coords(store: Store, cap: Capping | None, *, reads_coords: bool) -> Coords:

@@ -12,6 +12,7 @@ import pandas as pd
 from oceanpath.artifacts.bundle.facts import EstimateFacts, ExternalFacts, MemberFacts, ThresholdFacts
 from oceanpath.artifacts.bundle.value_facts import CutoffFacts
 from oceanpath.artifacts.external import average_members, read_members
+from oceanpath.artifacts.patient_bags import read_patient_bags
 from oceanpath.evaluation.report import build_report
 from oceanpath.evaluation.rows import ReportedRows
 from oceanpath.pipeline.stage import Inputs
@@ -41,7 +42,8 @@ def describe_external(
     described = []
     for name, folder in sorted(cohorts.items()):
         frame = _renumbered(served_predictions(_rows(folder, results, task), members, task), results)
-        described.append(describe_cohort_of(settings, (name, frame), results, {"threshold": threshold.value}, task))
+        facts = describe_cohort_of(settings, (name, frame), results, {"threshold": threshold.value}, task)
+        described.append(_with_slides(facts, folder))
     return described
 
 
@@ -53,8 +55,11 @@ def describe_external_values(
     with_training = task.with_training([fitted])
     decided = task.stated_facts([cutoff.value for cutoff in cutoffs])
     return [
-        describe_cohort_of(
-            settings, (name, _renumbered(_rows(folder, results, task), results)), results, decided, with_training
+        _with_slides(
+            describe_cohort_of(
+                settings, (name, _renumbered(_rows(folder, results, task), results)), results, decided, with_training
+            ),
+            folder,
         )
         for name, folder in sorted(inputs.by_cohort("external").items())
     ]
@@ -101,6 +106,12 @@ def served_predictions(frame: pd.DataFrame, members: Sequence[MemberFacts], task
     logits = np.log(np.maximum(task.values(frame), np.finfo(np.float64).tiny)) / temperature[:, None]
     odds = np.exp(logits - logits.max(axis=1, keepdims=True))
     return frame.assign(**dict(zip(task.columns, (odds / odds.sum(axis=1, keepdims=True)).T, strict=True)))
+
+
+def _with_slides(facts: ExternalFacts, folder: Path) -> ExternalFacts:
+    """The facts with the number of slides, where bags are patients; slides per class remain numbers of bags."""
+    bags = read_patient_bags(folder)
+    return facts.model_copy(update={"slides": sum(map(len, bags.values()))}) if bags else facts
 
 
 def _facts(name: str, report: Mapping[str, Any], ensemble: pd.DataFrame, task: Task) -> ExternalFacts:

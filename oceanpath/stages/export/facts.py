@@ -9,11 +9,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from oceanpath.artifacts.bag_unit import unit_of
 from oceanpath.artifacts.bundle.facts import CohortFacts, EstimateFacts, FinalFacts, Performance
 from oceanpath.artifacts.bundle.training_slides import TrainingSlides
 from oceanpath.artifacts.bundle.value_facts import ValuePerformance
 from oceanpath.artifacts.features.files import find_features, read_meta
+from oceanpath.artifacts.patient_bags import one_row_per_slide
 from oceanpath.artifacts.predictions import read_embeddings
+from oceanpath.artifacts.store.patients import bags_of, slides_of
 from oceanpath.artifacts.store.reader import Store
 from oceanpath.pipeline.stage import Inputs
 from oceanpath.stages.export.card import NAMES
@@ -52,9 +55,10 @@ OF_REPEATS = (
 
 
 def describe_cohort(train: Path, folds: Iterable[int], store: Store, task: Task) -> CohortFacts:
-    """Slides and patients of the training and inner validation sets of these folds."""
-    slides = _fitted_slides(train, folds).drop_duplicates("slide_id")
-    lengths = np.asarray([store.length(store.number(name)) for name in slides["slide_id"]])
+    """Slides and patients of the training and inner validation sets of these folds; patches are those of a bag."""
+    bags = _fitted_slides(train, folds).drop_duplicates("slide_id")
+    lengths = np.asarray([store.length(store.number(name)) for name in bags["slide_id"]])
+    slides = one_row_per_slide(bags, bags_of(store))
     strata = task.strata(slides["label"].tolist())
     return CohortFacts(
         slides=len(slides),
@@ -83,14 +87,16 @@ def _fitted_slides(train: Path, folds: Iterable[int]) -> pd.DataFrame:
 
 
 def hash_slides(inputs: Inputs, names: Sequence[str], store: Store) -> TrainingSlides:
-    """Hashes of these slides of a store: of their features and, if `extract` made them, of their files."""
+    """Hashes of the slides of these bags of a store: of their features and, if `extract` made them, of their files."""
+    bags, slides = bags_of(store), slides_of(store)
+    names = [slide for name in names for slide in bags.get(name, (name,))]
     extract = inputs.get("extract")
     features = {} if extract is None else find_features(extract)
     files = [features[name] for name in names if name in features]
     if extract is not None:
         inputs.check("extract", [file.relative_to(extract).as_posix() for file in files])
     digests = [read_meta(file).slide_digest for file in files]
-    return TrainingSlides.of((store.stored(store.number(name)) for name in names), digests)
+    return TrainingSlides.of((slides.stored(slides.number(name)) for name in names), digests)
 
 
 def describe_performance(
@@ -111,14 +117,14 @@ def describe_performance(
         slide=_level(metrics["level"]["slide"]),
         patient=_level(metrics["level"]["patient"]),
         floor_auroc=baselines,
-        decisions=_decisions(metrics["operating_point"]),
+        decisions=_decisions(metrics["operating_point"], unit_of(metrics)),
     )
 
 
-def _decisions(point: Mapping[str, Any] | None) -> dict[str, EstimateFacts]:
+def _decisions(point: Mapping[str, Any] | None, unit: str) -> dict[str, EstimateFacts]:
     """Sensitivity and specificity of an operating point; of each label, if there are several."""
-    slide = {} if point is None else point.get("slide", {})
-    return {name: estimate_facts(slide[name]) for name in slide if name.startswith(("sensitivity", "specificity"))}
+    own = {} if point is None else point.get(unit, {})
+    return {name: estimate_facts(own[name]) for name in own if name.startswith(("sensitivity", "specificity"))}
 
 
 def describe_values(
@@ -138,7 +144,7 @@ def describe_values(
         slide={name: estimate_facts(record) for name, record in slide.items()},
         patient={name: estimate_facts(record) for name, record in patient.items()},
         baselines={name: estimate_facts(group[task.main_metric]) for name, group in metrics["floor"].items()},
-        decisions=_decisions(metrics["operating_point"]),
+        decisions=_decisions(metrics["operating_point"], unit_of(metrics)),
     )
 
 
@@ -157,7 +163,7 @@ def _meaning(metrics: Mapping[str, Any], members: int, *, has_external: bool, fi
 def _of_repeats(metrics: Mapping[str, Any], members: int) -> str:
     """The meaning of metrics of several repeats, with the result of the mean of all models of a slide."""
     task, ensemble = read_task(metrics, "metrics.json"), metrics["ensemble"]
-    models, record = ensemble["models"], ensemble["slide"][task.main_metric]
+    models, record = ensemble["models"], ensemble[unit_of(metrics)][task.main_metric]
     value = "undefined" if record["value"] is None else f"{record['value']:.3f}"
     if record.get("low") is not None:
         value += f" ({record['low']:.3f} to {record['high']:.3f})"

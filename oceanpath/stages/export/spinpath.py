@@ -58,6 +58,8 @@ def _obstacles(facts: BundleFacts) -> list[str]:
     """Why SpinPath cannot run the model."""
     contract = facts.contract
     found = ["the model reads coordinates, which SpinPath does not pass on"] if contract.coords == "required" else []
+    if contract.patient_bags is not None:
+        found.append("the model predicts patients from all their slides, and SpinPath reads one slide")
     if contract.cap is not None:
         found.append(f"slides are sampled down to {contract.cap.max_patches} patches, which SpinPath does not do")
     if TORCHSCRIPT not in facts.files:

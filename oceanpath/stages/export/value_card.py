@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from oceanpath.artifacts.bundle.facts import EstimateFacts
+from oceanpath.artifacts.bundle.facts import Contract, EstimateFacts
 from oceanpath.artifacts.bundle.value_facts import ValueFacts
-from oceanpath.stages.export.card import BASELINES, LIMITS, USE, ensemble_text, estimate_text, tested_on
+from oceanpath.stages.export.card import BASELINES, LIMITS, ensemble_text, estimate_text, tested_on
 from oceanpath.stages.export.card_text import (
     COORDS,
     cap_text,
     cohort_parity_text,
     final_rows,
     geometry_text,
+    input_rows,
+    level_table,
+    level_title,
     markdown_table,
     parity_text,
+    use_text,
 )
 from oceanpath.tasks.base import Task
 
@@ -24,7 +28,7 @@ def render_value_card(facts: ValueFacts, task: Task) -> str:
         f"**{facts.notice}**",
         _overview(facts),
         _outputs(facts),
-        "## Usage\n\n" + USE.replace("a table of probabilities", "a table of these values"),
+        "## Usage\n\n" + use_text(facts.contract).replace("a table of probabilities", "a table of these values"),
         _performance(facts, task),
         *([_external(facts, task)] if facts.external else []),
         "## Limitations\n\n" + LIMITS.format(cohorts=tested_on(facts)),
@@ -40,16 +44,16 @@ def _overview(facts: ValueFacts) -> str:
         ("Task", str(facts.task["task"])),
         ("Model", f"{ensemble_text(len(facts.members))} ({facts.model['name']})"),
         *final_rows(facts.final),
-        (
-            "Input",
-            f"features of one slide, [N, {contract.feature_dim}], one row per patch, rounded to {contract.dtype}",
-        ),
+        *input_rows(contract),
         ("Coordinates", COORDS[contract.coords]),
         ("Patches used", cap_text(contract)),
         ("Encoder", contract.encoder or "not recorded"),
         ("Patch size, resolution", geometry_text(contract)),
         ("Trained on", f"{cohort.slides} slides of {cohort.patients} patients ({groups})"),
-        ("Patches per slide", f"median {cohort.patches_median}, at most {cohort.patches_max}"),
+        (
+            f"Patches per {'slide' if contract.patient_bags is None else 'patient'}",
+            f"median {cohort.patches_median}, at most {cohort.patches_max}",
+        ),
     ]
     return "## Overview\n\n" + markdown_table(("", ""), rows)
 
@@ -81,26 +85,26 @@ def _performance(facts: ValueFacts, task: Task) -> str:
         [
             f"## Performance{note}",
             f"{performance.meaning} {intervals}",
-            _levels(performance.slide, performance.patient, task),
-            *_decisions(performance.decisions),
-            markdown_table(("Baseline", f"Slide-level {task.main_title}"), baselines),
+            _levels(performance.slide, performance.patient, task, facts.contract),
+            *_decisions(performance.decisions, facts.contract),
+            markdown_table(("Baseline", f"{level_title(facts.contract)} {task.main_title}"), baselines),
         ]
     )
 
 
-def _levels(slide: dict[str, EstimateFacts], patient: dict[str, EstimateFacts], task: Task) -> str:
+def _levels(slide: dict[str, EstimateFacts], patient: dict[str, EstimateFacts], task: Task, contract: Contract) -> str:
     rows = [
         (task.titles.get(key, key), estimate_text(value), estimate_text(patient.get(key)))
         for key, value in slide.items()
     ]
-    return markdown_table(("", "Slide level", "Patient level"), rows)
+    return level_table(rows, contract)
 
 
-def _decisions(decisions: dict[str, EstimateFacts]) -> list[str]:
+def _decisions(decisions: dict[str, EstimateFacts], contract: Contract) -> list[str]:
     """Metrics of decisions about labels, if there are any."""
     names = {name: name.partition("_") for name in decisions}
     rows = [(f"{names[name][0].capitalize()}, {names[name][2]}", estimate_text(decisions[name])) for name in names]
-    head = ("Decision, label", "Slide level, each at the threshold of its member")
+    head = ("Decision, label", f"{level_title(contract).replace('-', ' ')}, each at the threshold of its member")
     return [markdown_table(head, rows)] if rows else []
 
 
@@ -114,7 +118,7 @@ def _external(facts: ValueFacts, task: Task) -> str:
     for cohort in facts.external:
         groups = ", ".join(f"{count} {name}" for name, count in cohort.slides_per_class.items())
         counts = f"{cohort.slides} slides of {cohort.patients} patients ({groups})"
-        parts += [f"### {cohort.name}", counts, _levels(cohort.slide, cohort.patient, task)]
+        parts += [f"### {cohort.name}", counts, _levels(cohort.slide, cohort.patient, task, facts.contract)]
     return "\n\n".join(parts)
 
 

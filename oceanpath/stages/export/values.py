@@ -9,7 +9,7 @@ from oceanpath.artifacts.bundle.folder import CARD, TRAINING, seal
 from oceanpath.artifacts.bundle.value_facts import ColumnFacts, CutoffFacts, GoldenValues, ValueFacts, ValueMember
 from oceanpath.artifacts.metrics import read_metrics
 from oceanpath.artifacts.predictions import read_predictions
-from oceanpath.artifacts.store.reader import Store
+from oceanpath.artifacts.store.patients import open_bags
 from oceanpath.fit.objectives.registry import read_objective
 from oceanpath.fit.threads import torch_threads
 from oceanpath.pipeline.stage import Inputs, Progress, Summary
@@ -37,7 +37,8 @@ def export_values(settings: ExportSettings, inputs: Inputs, out: Path, progress:
 
     Raises: StageError: it cannot be exported, or an exported file differs from it.
     """
-    shipped, store = shipped_models(settings, inputs), Store(inputs["mmap"], check=inputs.verify)
+    shipped = shipped_models(settings, inputs)
+    store = open_bags(inputs["mmap"], inputs["train"], check=inputs.verify)
     train, results, folds = shipped.train, shipped.results, shipped.folds
     task = read_task(results, train)
     members = load_members(train, folds, store.dim, task)

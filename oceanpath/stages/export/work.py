@@ -8,7 +8,7 @@ from typing import Any
 from oceanpath.artifacts.bundle.facts import BundleFacts, Golden
 from oceanpath.artifacts.bundle.folder import CARD, TRAINING, seal
 from oceanpath.artifacts.metrics import read_metrics
-from oceanpath.artifacts.store.reader import Store
+from oceanpath.artifacts.store.patients import open_bags
 from oceanpath.artifacts.tested_slides import read_plan
 from oceanpath.fit.objectives.registry import read_objective
 from oceanpath.fit.threads import torch_threads
@@ -38,7 +38,8 @@ def run(settings: ExportSettings, inputs: Inputs, out: Path, progress: Progress)
     progress.start(4, "steps")
     if inputs.get("train") is None:
         return export_embedding(settings, inputs, out, progress)
-    shipped, store = shipped_models(settings, inputs), Store(inputs["mmap"], check=inputs.verify)
+    shipped = shipped_models(settings, inputs)
+    store = open_bags(inputs["mmap"], inputs["train"], check=inputs.verify)
     train, results, folds = shipped.train, shipped.results, shipped.folds
     task = read_task(results, train)
     if task.is_exported_as_values:

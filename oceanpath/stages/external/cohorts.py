@@ -8,6 +8,8 @@ from typing import NamedTuple
 import pandas as pd
 
 from oceanpath.artifacts.folds import read_fold, read_splits
+from oceanpath.artifacts.patient_bags import one_row_per_slide
+from oceanpath.artifacts.store.patients import bags_of, open_bags, slides_of
 from oceanpath.artifacts.store.reader import Store
 from oceanpath.errors import refuse
 from oceanpath.pipeline.stage import Inputs
@@ -53,7 +55,10 @@ def read_cohorts(settings: ExternalSettings, inputs: Inputs) -> Cohorts:
         patients were used for pretraining. ArtifactError: an input is damaged.
     """
     external, training = (
-        LabelledStore(Store(inputs[f"{of}mmap"], check=inputs.verify), labelled_slides(inputs[f"{of}split"]))
+        LabelledStore(
+            open_bags(inputs[f"{of}mmap"], inputs[f"{of}split"], check=inputs.verify),
+            labelled_slides(inputs[f"{of}split"]),
+        )
         for of in ("", "training.")
     )
     where, patients = f"[[data.external]] {settings.cohort}", patients_of(external.slides)
@@ -61,7 +66,8 @@ def read_cohorts(settings: ExternalSettings, inputs: Inputs) -> Cohorts:
     kinds = [(store.dim, store.index.encoder) for store, _ in (external, training)]
     problems += other_features(kinds[0], kinds[1], where)
     if external.store.dim == training.store.dim:
-        problems += same_slides(external.store, training.store, training.slides["slide_id"].tolist(), where)
+        trained = one_row_per_slide(training.slides, bags_of(training.store))["slide_id"].tolist()
+        problems += same_slides(slides_of(external.store), slides_of(training.store), trained, where)
     refuse(problems)
     weights = weight_files(inputs.get("training.pretrain"), settings.aggregator_weights)
     seen = seen_in_pretraining(weights, patients, allowed=settings.allows_seen_patients, where=where)

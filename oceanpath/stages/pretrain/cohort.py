@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from oceanpath.artifacts.folds import read_fold, read_splits
+from oceanpath.artifacts.patient_bags import one_row_per_slide, read_patient_bags
 from oceanpath.artifacts.split_manifest import SplitManifest
 from oceanpath.errors import ExperimentError, StageError
 from oceanpath.fit.seeds import derive
@@ -70,9 +71,9 @@ def _of_folds(settings: PretrainSettings, split: Path | None, *, labelled: bool)
     if split is None:
         do = 'Add [split], or set pretrain.rows = "manifest".'
         raise ExperimentError("fold_train needs the folds of this experiment", where="[pretrain] rows", do=do)
-    cohorts = []
+    cohorts, bags = [], read_patient_bags(split)
     for number in range(int(read_splits(split)["folds"])):
-        fold = read_fold(split, number)
+        fold = one_row_per_slide(read_fold(split, number), bags)
         seen = fold[fold["role"] != "test"]
         patients = dict(zip(seen["slide_id"], seen["patient_id"], strict=True))
         excluded = set(slides_tested_elsewhere(patients, settings.exclude))

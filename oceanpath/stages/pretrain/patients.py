@@ -10,6 +10,7 @@ from oceanpath.artifacts.cohort.id_match import match, other_cohort
 from oceanpath.artifacts.cohort.patient_rule import patients_of_slides, person_ids
 from oceanpath.artifacts.cohort.table import CohortTable, TableQuery, read_cohort
 from oceanpath.artifacts.folds import read_fold, read_splits
+from oceanpath.artifacts.patient_bags import one_row_per_slide, read_patient_bags
 from oceanpath.errors import ExperimentError, OceanPathError, collected, refuse, shorten_list
 from oceanpath.stages.pretrain.settings import CohortKeys, PretrainSettings
 
@@ -107,7 +108,7 @@ def slides_tested_elsewhere(patients: Mapping[str, str], splits: Sequence[Path])
     tested = set[str]()
     for path in splits:
         for number in range(int(read_splits(path)["folds"])):
-            fold = read_fold(path, number)
+            fold = one_row_per_slide(read_fold(path, number), read_patient_bags(path))
             rows = fold[fold["role"] == "test"]
             for slide, patient in zip(rows["slide_id"], rows["patient_id"], strict=True):
                 tested |= person_ids(slide, patient)

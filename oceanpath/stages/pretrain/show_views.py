@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
+from oceanpath.artifacts.patch_spacing import spacing_of
 from oceanpath.artifacts.store.reader import Store
 from oceanpath.bags.augment.bag import SourceBag
 from oceanpath.bags.augment.illustrate import StoredBag, effects
 from oceanpath.bags.dataset import tensor_of
 from oceanpath.bags.deviation import feature_deviation
-from oceanpath.bags.neighbours import nearest_rows, spacing_of
+from oceanpath.bags.neighbours import nearest_rows
 from oceanpath.errors import ExperimentError
 from oceanpath.figures.views import ViewPanel, draw_views
 from oceanpath.stages.pretrain.settings import PretrainSettings

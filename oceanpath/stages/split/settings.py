@@ -64,6 +64,7 @@ class SplitSettings(SlideList):
     site: str = shared("data.site", "", is_added=True)
     site_rule: Literal["", "tcga_barcode"] = shared("data.site_rule", "", is_added=True)
     distinct_ids: bool = shared("data.distinct_ids", False)
+    bag: Literal["slide", "patient"] = shared("data.bag", "slide", is_added=True)
     cohort: str = shared("cohort", "", is_added=True)
     """Name of the external cohort, all of whose slides are tested; "": the experiment's own cohort."""
     seed: int = shared("seed", 42)

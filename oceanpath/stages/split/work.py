@@ -8,9 +8,11 @@ from typing import Any
 
 import pandas as pd
 
+from oceanpath.artifacts.bag_unit import PATIENT
 from oceanpath.artifacts.folds import ROLES, write_balance, write_folds
 from oceanpath.artifacts.left_out import NAME as LEFT_OUT
 from oceanpath.artifacts.left_out import read_left_out
+from oceanpath.artifacts.patient_bags import one_row_per_patient, write_patient_bags
 from oceanpath.artifacts.sites import write_sites
 from oceanpath.artifacts.store.blank_slides import NAME as BLANK
 from oceanpath.artifacts.store.blank_slides import read_blank
@@ -21,6 +23,7 @@ from oceanpath.pipeline.stage import Inputs, Progress, Summary
 from oceanpath.stages.split.assign_folds import choose_folds, with_roles
 from oceanpath.stages.split.balance import balance_table
 from oceanpath.stages.split.cohort import LabelledCohort, StoredSlides, join
+from oceanpath.stages.split.patient_bags import check_bags
 from oceanpath.stages.split.patients import patients_of
 from oceanpath.stages.split.settings import SplitSettings
 from oceanpath.stages.split.site_comparison import compare_sites
@@ -35,6 +38,8 @@ def run(settings: SplitSettings, inputs: Inputs, out: Path, progress: Progress) 
         progress.note(line)
     patients = patients_of(cohort.frame, cohort.columns, settings)
     chosen, task = choose_folds(patients, settings), settings.final_target(cohort.frame["label"].tolist())
+    if settings.bag == PATIENT:
+        check_bags(patients, chosen)
     folds = [with_roles(patients, fold, number, settings) for number, fold in enumerate(chosen)]
     sites, comparison = compare_sites(patients, settings)
     splits = {
@@ -50,8 +55,13 @@ def run(settings: SplitSettings, inputs: Inputs, out: Path, progress: Progress) 
         "balance": _balance(folds, task),
         "site": comparison,
     }
-    write_folds(out, folds, splits)
     write_balance(out, balance_table(patients, folds, settings))
+    if settings.bag == PATIENT:
+        splits["bag"] = PATIENT
+        write_patient_bags(pd.concat(folds), out)
+        folds = [one_row_per_patient(fold) for fold in folds]
+        sites = None if sites is None else one_row_per_patient(sites)
+    write_folds(out, folds, splits)
     if sites is not None:
         write_sites(sites, out)
     return _summary(cohort, splits, task)
@@ -113,7 +123,8 @@ def _summary(cohort: LabelledCohort, splits: dict[str, Any], task: Task) -> Summ
     counts = ", ".join(f"{name} {(strata.rows == number).sum()}" for number, name in enumerate(strata.names))
     folds, scheme = len(splits["plan"]), splits["scheme"]
     assigned = ", all tested" if scheme == EXTERNAL else f" in {folds} {scheme} folds"
-    lines = [f"{splits['slides']} slides of {splits['patients']} patients ({counts}){assigned}"]
+    bags = ", one bag per patient" if "bag" in splits else ""
+    lines = [f"{splits['slides']} slides of {splits['patients']} patients ({counts}){assigned}{bags}"]
     lines += [f"left out, {reason}: {len(names)} ({', '.join(names[:3])})" for reason, names in cohort.excluded.items()]
     metrics = {"slides": splits["slides"], "patients": splits["patients"], "folds": folds}
     return Summary(tuple(lines), metrics)

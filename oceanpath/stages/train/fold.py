@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from oceanpath.artifacts import folds
+from oceanpath.artifacts.bag_unit import unit_of
 from oceanpath.artifacts.json_files import write_json
-from oceanpath.artifacts.store.reader import Store
+from oceanpath.artifacts.patient_bags import one_row_per_slide, read_patient_bags
+from oceanpath.artifacts.store.patients import open_bags
 from oceanpath.bags.placement import place
 from oceanpath.fit.device import pick_device
 from oceanpath.fit.seeds import derive
@@ -32,17 +34,18 @@ def fit_fold(settings: TrainSettings, inputs: Inputs, number: int, out: Path, pr
 
     Raises: StageError: a role or a class has no rows, or training diverges. ArtifactError: a slide is not in the store.
     """
-    device = pick_device(settings.device)
-    store = place(Store(inputs["mmap"], check=inputs.verify), settings.placement, device)
-    task = read_task(folds.read_splits(inputs["split"]), inputs["split"])
-    frame = folds.read_fold(inputs["split"], number)
+    device, split = pick_device(settings.device), inputs["split"]
+    store = place(open_bags(inputs["mmap"], split, check=inputs.verify), settings.placement, device)
+    splits = folds.read_splits(split)
+    task, frame = read_task(splits, split), folds.read_fold(split, number)
+    slides = one_row_per_slide(frame, read_patient_bags(split))
     rows = read_rows(frame, store, task, where=f"fold {number}")
     if settings.sealed:
         rows["test"] = rows["test"].none()
     weights = _pretrained(settings, inputs, number, progress)
     fold = Fold(settings, store, rows, device, derive(settings.training_seed, "fold", number), weights)
     if number == 0:
-        for line in plan_lines(fold, task, number):
+        for line in plan_lines(fold, task, number, unit_of(splits)):
             progress.note(line)
     with torch_threads(settings.threads):
         found = None
@@ -70,7 +73,7 @@ def fit_fold(settings: TrainSettings, inputs: Inputs, number: int, out: Path, pr
         write_json(out / "fold.json", facts)
         write_json(out / "search.json", found)
     if weights is not None:
-        facts["seen_in_pretraining"] = len(seen_patients(settings, weights, frame, f"fold {number}"))
+        facts["seen_in_pretraining"] = len(seen_patients(settings, weights, slides, f"fold {number}"))
         write_json(out / "fold.json", facts)
     shutil.rmtree((out / JOURNAL).parent)
     return facts

@@ -12,26 +12,27 @@ from oceanpath.stages.train.fold_training import Fold
 from oceanpath.tasks.base import Task
 
 
-def plan_lines(fold: Fold, task: Task, number: int) -> list[str]:
-    """Lines for the user before the training of fold `number`."""
+def plan_lines(fold: Fold, task: Task, number: int, unit: str) -> list[str]:
+    """Lines for the user before the training of fold `number`; `unit` is what a bag is of: slide or patient."""
     settings, train = fold.settings, fold.rows["train"]
     objective = fold.objective(task)
-    batch, slides = fold.batch_size(objective), len(train.numbers)
+    batch, count = fold.batch_size(objective), len(train.numbers)
     strata = task.strata(train.table["label"].tolist())
     counts = Counter(strata.names[row] for row in strata.rows)
+    rarest = min(counts[name] for name in strata.names)
     groups = ", ".join(f"{name} {counts[name]}" for name in strata.names)
     median = int(np.median(fold.store.index.lengths[train.numbers]))
     bags = "all patches" if settings.max_patches is None else f"at most {settings.max_patches} patches per epoch"
-    steps = math.ceil(slides / batch)
+    steps = math.ceil(count / batch)
     weights = ", ".join(f"{name} {weight:g}" for name, weight in settings.target_weights.items())
     loss = settings.loss + (f" with weights {weights} (train.target_weights)" if weights else "")
     model = settings.model.model_dump()
     width = f" of width {model['hidden']} (model.hidden)" if "hidden" in model else ""
     return [
         f"plan of fold {number}: task {settings.task}, loss {loss}, epoch selected by {settings.monitor}; "
-        f"{slides} training slides ({groups})",
-        f"  batch_size {batch}: {_reason(settings.batch_size, slides, batch)}; rarest {task.stratum} "
-        f"{min(counts[name] for name in strata.names) / slides * batch:.1f} per batch, {_sampling(settings.balance)}",
+        f"{count} training {unit}s ({groups})",
+        f"  batch_size {batch}: {_reason(settings.batch_size, f'{count} {unit}s', batch)}; rarest {task.stratum} "
+        f"{rarest / count * batch:.1f} per batch, {_sampling(settings.balance, unit)}",
         f"  about {steps} steps per epoch, at most {settings.epochs} epochs, warm-up {settings.warmup:g} epochs "
         f"(train.warmup), then {settings.schedule}",
         f"  bags: median {median} patches of {fold.store.dim} features, {bags} (train.max_patches); "
@@ -39,15 +40,15 @@ def plan_lines(fold: Fold, task: Task, number: int) -> list[str]:
     ]
 
 
-def _reason(configured: int | None, slides: int, batch: int) -> str:
+def _reason(configured: int | None, counted: str, batch: int) -> str:
     if configured is not None:
         return "set by train.batch_size"
     if batch == SMALLEST:
         return "the smallest by default, for few slides or a loss that compares them (train.batch_size)"
-    return f"{slides} slides / {STEPS} as a power of two up to {LARGEST} (train.batch_size)"
+    return f"{counted} / {STEPS} as a power of two up to {LARGEST} (train.batch_size)"
 
 
-def _sampling(balance: str) -> str:
+def _sampling(balance: str, unit: str) -> str:
     if balance == "sampling":
         return "each equally often (train.balance)"
-    return "each slide once per epoch (train.balance)"
+    return f"each {unit} once per epoch (train.balance)"

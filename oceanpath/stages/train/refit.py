@@ -19,6 +19,8 @@ import numpy as np
 import pandas as pd
 
 from oceanpath.artifacts import folds, predictions
+from oceanpath.artifacts.patient_bags import one_row_per_slide, read_patient_bags
+from oceanpath.artifacts.store.patients import open_bags
 from oceanpath.artifacts.store.reader import Store
 from oceanpath.bags.placement import place
 from oceanpath.errors import ArtifactError
@@ -62,7 +64,7 @@ def run(settings: RefitSettings, inputs: Inputs, out: Path, progress: Progress) 
     results = predictions.read_cv_results(inputs["train"])
     task, own = read_task(results, inputs["train"]), searched(settings.train, results)
     device = pick_device(own.device)
-    store = place(Store(inputs["mmap"], check=inputs.verify), own.placement, device)
+    store = place(open_bags(inputs["mmap"], inputs["split"], check=inputs.verify), own.placement, device)
     rows, epochs = all_rows(inputs["split"], store, task), choose_epochs(results)
     history = json.loads((inputs["train"] / f"fold_{epochs.fold}" / "history.json").read_text(encoding="utf-8"))
     improved = improved_epochs(history[: epochs.number], results["per_fold"][epochs.fold]["monitor"], task)
@@ -79,9 +81,14 @@ def run(settings: RefitSettings, inputs: Inputs, out: Path, progress: Progress) 
     save_checkpoint(trained.model, objective, folder / "best.ckpt")
     predictions.write_predictions(val, folder / "preds_val.parquet", task)
     predictions.write_embeddings(outputs.embeddings, rows.table, folder)
-    facts = {"epochs": epochs.number, "fold_epochs": epochs.of_folds, **_counts(rows)}
+    facts = {
+        "epochs": epochs.number,
+        "fold_epochs": epochs.of_folds,
+        **_counts(rows, read_patient_bags(inputs["split"])),
+    }
     decided = task.decision_facts(task.values(val), task.targets(val["label"].tolist()))
     kept = {**task.record(), "scheme": results["scheme"], "selected": results["selected"]}
+    kept |= {"bag": results["bag"]} if "bag" in results else {}
     one = {
         "folds": 1,
         "model": own.model.model_dump(mode="json"),
@@ -142,8 +149,9 @@ def check(path: Path) -> None:
     predictions.read_embeddings(folder)
 
 
-def _counts(rows: Rows) -> dict[str, int]:
-    return {"slides": len(rows.table), "patients": int(rows.table["patient_id"].nunique())}
+def _counts(rows: Rows, bags: Mapping[str, Sequence[str]]) -> dict[str, int]:
+    slides = len(one_row_per_slide(rows.table, bags))
+    return {"slides": slides, "patients": int(rows.table["patient_id"].nunique())}
 
 
 def _summary(facts: Mapping[str, Any]) -> Summary:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from oceanpath.artifacts import folds, predictions
 from oceanpath.artifacts.json_files import write_json
-from oceanpath.artifacts.store.reader import Store
+from oceanpath.artifacts.store.patients import open_bags
 from oceanpath.bags.placement import place
 from oceanpath.fit.checkpoint import load_checkpoint
 from oceanpath.fit.device import pick_device
@@ -29,7 +29,7 @@ def reveal_fold(settings: TrainSettings, inputs: Inputs, task: Task, out: Path, 
     Raises: ArtifactError: the checkpoint is damaged, or a slide is not in the store.
     """
     device = pick_device(settings.device)
-    store = place(Store(inputs["mmap"], check=inputs.verify), settings.placement, device)
+    store = place(open_bags(inputs["mmap"], inputs["split"], check=inputs.verify), settings.placement, device)
     rows = read_rows(folds.read_fold(inputs["split"], number), store, task, where=f"fold {number}")["test"]
     model, objective = load_checkpoint(out / "best.ckpt", str(device))
     with torch_threads(settings.threads):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,10 @@ import pandas as pd
 import xxhash
 
 from oceanpath.artifacts import folds, predictions
+from oceanpath.artifacts.bag_unit import unit_of
 from oceanpath.artifacts.gather import link_tree
+from oceanpath.artifacts.patient_bags import FILE as PATIENT_BAGS
+from oceanpath.artifacts.patient_bags import one_row_per_slide, read_patient_bags
 from oceanpath.artifacts.tested_slides import is_plain, plan_of_seeds, read_plan
 from oceanpath.file_digests import xxh3_of_file
 from oceanpath.pipeline.stage import Inputs, Part, Progress, Summary
@@ -90,8 +94,11 @@ def run(settings: TrainSettings, inputs: Inputs, out: Path, progress: Progress) 
         results["plan"] = splits["plan"]
     if seen := sum(fold.get("seen_in_pretraining", 0) for fold in per_fold):
         results["seen_in_pretraining"] = seen
+    if "bag" in splits:
+        results["bag"] = splits["bag"]
+        shutil.copyfile(inputs["split"] / PATIENT_BAGS, out / PATIENT_BAGS)
     predictions.write_cv_results(results, out)
-    return _summary(per_fold, sum(map(len, tests)) // len(seeds))
+    return _summary(per_fold, f"{sum(map(len, tests)) // len(seeds)} test {unit_of(splits)}s")
 
 
 def check(path: Path) -> None:
@@ -109,12 +116,14 @@ def _check_start(settings: TrainSettings, inputs: Inputs, count: int) -> None:
     from oceanpath.artifacts.store.reader import Store
     from oceanpath.stages.train.pretrained import check_weights, find_weights, seen_patients  # loads PyTorch
 
-    store = Store(inputs["mmap"], check=False)
+    store, bags = Store(inputs["mmap"], check=False), read_patient_bags(inputs["split"])
     for number in range(count):
         path = find_weights(settings, inputs, number)
         assert path is not None, "there is a source of weights"
         check_weights(settings, path, store)
-        seen_patients(settings, path, folds.read_fold(inputs["split"], number), f"fold {number}")
+        seen_patients(
+            settings, path, one_row_per_slide(folds.read_fold(inputs["split"], number), bags), f"fold {number}"
+        )
 
 
 def _start_digest(settings: TrainSettings, inputs: Inputs, number: int) -> dict[str, str]:
@@ -127,6 +136,12 @@ def _start_digest(settings: TrainSettings, inputs: Inputs, number: int) -> dict[
     return {} if path is None else {"aggregator_weights": xxh3_of_file(path)}
 
 
+def _bags_digest(inputs: Inputs) -> dict[str, str]:
+    """The digest of the slides of each patient, for the identity of a fold; empty where bags are slides."""
+    path = inputs["split"] / PATIENT_BAGS
+    return {"patient_bags": xxh3_of_file(path)} if path.is_file() else {}
+
+
 def _part(settings: TrainSettings, inputs: Inputs, task: Task, number: int) -> Part:
     rows = (inputs["split"] / f"fold_{number}.parquet").read_bytes()
     # A revealed test uses the models that were trained while it was sealed.
@@ -137,15 +152,16 @@ def _part(settings: TrainSettings, inputs: Inputs, task: Task, number: int) -> P
         "rows": xxhash.xxh3_128_hexdigest(rows),
         **task.record(),
         "fold": number,
+        **_bags_digest(inputs),
         **_start_digest(settings, inputs, number),
     }
     return Part(f"fold_{number}", identity, {"fold": number, "seed": settings.training_seed})
 
 
-def _summary(per_fold: list[dict[str, Any]], tested: int) -> Summary:
+def _summary(per_fold: list[dict[str, Any]], tested: str) -> Summary:
     losses = [fold["val_loss"] for fold in per_fold]
     epochs = [fold["best_epoch"] + 1 for fold in per_fold]
-    line = f"{len(per_fold)} folds, {tested} test slides; selected epochs {', '.join(map(str, epochs))}"
+    line = f"{len(per_fold)} folds, {tested}; selected epochs {', '.join(map(str, epochs))}"
     metrics = {
         "val_loss": float(np.mean(losses)),
         "folds": len(per_fold),
