@@ -101,9 +101,11 @@ def show(page: Page, file: Path) -> None:
 
 def wait_for_slide(page: Page) -> None:
     """Wait until the tiles and the pictures of the shown slide are there."""
+    from playwright.sync_api import expect
+
     page.locator("#stage.with-slide").wait_for()
     page.wait_for_load_state("networkidle")
-    page.wait_for_function("[...document.querySelectorAll('#pictures img')].every((image) => image.naturalWidth)")
+    expect(page.locator("#pictures img[src]")).to_have_count(10)
     page.wait_for_timeout(300)
 
 
@@ -212,10 +214,10 @@ def test_the_keyboard_moves_the_slide_with_the_map(served: Server, marked: Path,
         page.wait_for_timeout(500)
         before = edges_of(stage(page, 0))
         page.focus("#map")
-        page.keyboard.press("ArrowLeft")
+        page.keyboard.press("ArrowRight")
         page.wait_for_timeout(500)
         after, width = edges_of(stage(page, 0)), page.evaluate("document.getElementById('map').clientWidth")
-        assert after[0] - before[0] == pytest.approx(0.15 * width, abs=2)
+        assert before[0] - after[0] == pytest.approx(0.15 * width, abs=2)
         forgive(viewer)
 
 

@@ -11,7 +11,7 @@ import pytest
 from oceanpath.serving.offline import find_bundle
 
 from ..serving.bundle_copies import copy_with_other_weights
-from ..serving.conftest import Server, start, stop, write_bundle
+from ..serving.conftest import Server, Toy, start, stop, write_bundle
 from .conftest import REASON, VIEWS, View, Viewer, check_accessibility, check_width, keep
 
 if TYPE_CHECKING:
@@ -27,12 +27,12 @@ def features(quickstart: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def served(quickstart: Path, features: Path, toy: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def served(quickstart: Path, features: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server of the bundle of the quickstart, of one with other weights, and of one for other features."""
     bundle = find_bundle(quickstart / "experiments" / "quickstart" / "export")
     other, toys = tmp_path_factory.mktemp("other"), tmp_path_factory.mktemp("toy")
     copy_with_other_weights(bundle, other, 1.5)
-    write_bundle(toys, toy)
+    write_bundle(toys, Toy().eval())
     slides = str(quickstart / "experiments" / "quickstart" / "demo" / "slides")
     server = start(
         bundle,
@@ -124,7 +124,7 @@ def test_another_model_predicts_the_files_again(served: Server, slide: Path, vie
         page.locator("#status", has_text=f"{slide.name}: ").wait_for()
         assert page.locator("#panel-2").is_hidden()
         page.select_option("#model", label="other")
-        page.wait_for_function("names => names === document.querySelector('#name').textContent", arg="other")
+        page.locator("#name", has_text="other").wait_for()
         page.locator("#result").wait_for()
         assert page.locator("#rows button").all_inner_texts() == top(two)
         page.select_option("#other", label="other")  # itself: no comparison

@@ -196,7 +196,7 @@ def start(bundle: Path, log: Path, others: dict[str, Path] | None = None, **sett
             text=True,
         )
     server = Server(port, process)
-    end = time.monotonic() + 30
+    end = time.monotonic() + 90
     while time.monotonic() < end and process.poll() is None:
         try:
             if server.healthy():

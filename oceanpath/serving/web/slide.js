@@ -23,6 +23,10 @@ let library = null;
 /** OpenSeadragon, loaded when the first slide is shown. */
 function openSeadragon() {
   library ??= new Promise((resolve, reject) => {
+    // OpenSeadragon adds an inline style, which the policy of the page blocks, unless it finds its own; this one has no effect
+    const present = document.createElementNS("", "style");
+    present.setAttribute("data-openseadragon-mobile-css", "true");
+    document.head.append(present);
     const script = create("script");
     script.src = "web/openseadragon.min.js";
     script.addEventListener("load", () => resolve(window.OpenSeadragon));
