@@ -20,6 +20,7 @@ from oceanpath.serving.engine import Engine
 from oceanpath.serving.models import Models
 from oceanpath.serving.settings import ServeSettings
 from oceanpath.serving.slide_images import SlideImages
+from oceanpath.slides.picture import read_picture
 
 from ..slides.marked import edges_of, write_marked
 from ..slides.scn import write_scn
@@ -85,10 +86,12 @@ def test_a_patch_has_the_rectangle_and_size_of_the_request(client, side, size, w
 
 def test_a_patch_of_oblong_pixels_has_as_many_micrometres_in_both_directions(client, folder, monkeypatch):
     boxes = []
-    read = slide_pictures.read_picture
-    monkeypatch.setattr(
-        slide_pictures, "read_picture", lambda reader, box, *size: boxes.append(box) or read(reader, box, *size)
-    )
+
+    def watched(reader, box, *size):
+        boxes.append(box)
+        return read_picture(reader, box, *size)
+
+    monkeypatch.setattr(slide_pictures, "read_picture", watched)
     assert picture(client.get("/slides/oblong/patch?x=64&y=32&side=128")).shape == (128, 128, 3)
     assert boxes[0] == pytest.approx((64, 32, 128, 64))
 
