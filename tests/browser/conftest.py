@@ -96,10 +96,14 @@ def check_print(page: Page) -> None:
     assert page.pdf(format="A4").startswith(b"%PDF")
 
 
-def keep(page: Page, name: str, *, whole: bool = False) -> None:
-    """Write a page, or its visible part, with 128 colours, if screenshots were asked for."""
-    if SCREENSHOTS:
-        picture = Image.open(io.BytesIO(page.screenshot(full_page=whole))).convert("RGB")
+def keep(page: Page, name: str, *, whole: bool = False, photo: bool = False) -> None:
+    """Write a page, or its visible part, if screenshots were asked for: with 128 colours, or a `photo` as JPEG."""
+    if not SCREENSHOTS:
+        return
+    picture = Image.open(io.BytesIO(page.screenshot(full_page=whole))).convert("RGB")
+    if photo:
+        picture.save(Path(SCREENSHOTS) / f"{name}.jpg", quality=82, optimize=True)
+    else:
         picture.quantize(128, dither=Image.Dither.NONE).save(Path(SCREENSHOTS) / f"{name}.png", optimize=True)
 
 

@@ -194,8 +194,8 @@ def test_the_page_with_a_slide_is_accessible(served: Server, extracted: Path, vi
         wait_for_slide(page)
         check_width(page)
         check_accessibility(page)
-        if view.scheme == "light":
-            keep(page, "page_slide" if view.width == VIEWS[0].width else "page_slide_phone", whole=True)
+        if view == VIEWS[0]:
+            keep(page, "page_slide", whole=True, photo=True)
         forgive(viewer)
 
 

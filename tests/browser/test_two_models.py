@@ -111,7 +111,7 @@ def test_a_model_that_refuses_the_features_has_its_reason(served: Server, slide:
     with viewer.open(served.url) as page:
         compare(page, slide, "toy")
         assert page.locator("#result").is_visible() and page.locator("#result-2").is_hidden()
-        assert slide.name in page.inner_text("#error-title-2") and "toy_encoder" in page.inner_text("#message-2")
+        assert slide.name in page.inner_text("#error-title-2") and "expected [N, 12]" in page.inner_text("#message-2")
         check_accessibility(page)
         viewer.problems = [line for line in viewer.problems if "status of 4" not in line]  # the refusal is expected
 
@@ -142,4 +142,4 @@ def test_a_comparison_is_accessible(served: Server, slide: Path, view: View, vie
         check_width(page)
         check_accessibility(page)
         if view == VIEWS[0]:
-            keep(page, "page_two_models", whole=True)
+            keep(page, "page_two_models", whole=True, photo=True)

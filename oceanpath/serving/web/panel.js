@@ -14,11 +14,13 @@ const LISTED = 10;
 const classOf = (head) => (["x", "y"].includes(head) ? "coordinate" : undefined);
 
 export class Panel {
-  /** A panel in the page: the first one, or with a suffix a copy of it. `moved` is called when the user moves the map. */
+  /** A panel in the page: the first one, or with a suffix a copy of it, which is hidden. `moved` is called when the user moves the map. */
   constructor(suffix, moved) {
-    if (suffix) element("panels").append(copyOf(element("panel"), suffix));
     this.at = (id) => element(id + suffix);
-    this.suffix = suffix;
+    if (suffix) {
+      element("panels").append(copyOf(element("panel"), suffix));
+      this.at("panel").hidden = true;
+    }
     this.shown = null; // {name, answer} or {name, error}
     this.images = []; // ids of the slides whose pixels the server has
     this.slide = null;
