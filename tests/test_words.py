@@ -33,11 +33,12 @@ class Text(NamedTuple):
 
 
 def files() -> list[Path]:
-    """All files with texts for people."""
+    """All files of the project with texts for people; OpenSeadragon has been written by others."""
     paths = [*ROOT.glob("*.md"), ROOT / "noxfile.py"]
     for folder in ("oceanpath", "docs", "experiments"):
         paths += (ROOT / folder).rglob("*")
-    return sorted(path for path in paths if path.is_file() and path.suffix in KINDS)
+    own = (path for path in paths if not path.name.startswith("openseadragon."))
+    return sorted(path for path in own if path.is_file() and path.suffix in KINDS)
 
 
 def texts(path: Path) -> Iterator[Text]:

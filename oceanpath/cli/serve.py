@@ -43,6 +43,9 @@ def serve(
         Path | None,
         typer.Option(metavar="DIR", help="Folder of feature files, or store, whose slides are predicted by id."),
     ] = None,
+    slides: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder of slides, whose pixels the page shows.")
+    ] = None,
     features_key: Annotated[str, typer.Option(help="Name of the features in files with several candidates.")] = "",
     workers: Annotated[int, typer.Option(min=1, help="Number of processes that answer requests.")] = 1,
     max_waiting: Annotated[
@@ -63,6 +66,7 @@ def serve(
         audit_log=audit_log,
         features=features,
         features_key=features_key,
+        slides=slides,
         workers=workers,
         max_waiting=max_waiting,
         max_patches=max_patches,

@@ -14,6 +14,9 @@
                     coordinates are in the .h5, in "coords" of JSON, or in a second .npy of a form, named coords
     POST /predict/batch    a form of several files, or JSON {"slide_ids": [...]} → one answer or error per slide
     GET  /slides    ids of the slides in the configured folder; JSON {"slide_id": ...} predicts one of them
+    GET  /slides/ID/image    size and resolution of a slide in the configured folder of slides
+    GET  /slides/ID/image.dzi    the slide as a Deep Zoom image, with its tiles below /slides/ID/image_files/
+    GET  /slides/ID/patch    ?x=&y=&side= in level-0 pixels → a patch of the slide as JPEG
     GET  /metrics   measurements in the text format of Prometheus
     /v2             the Open Inference Protocol, see `oceanpath.serving.open_inference`
     GET  /schema    the OpenAPI description of the server
@@ -48,6 +51,9 @@ from oceanpath.serving.predict_routes import predict, predict_batch, slides
 from oceanpath.serving.service import Service
 from oceanpath.serving.settings import ServeSettings, is_loopback
 from oceanpath.serving.slide_folder import SlideFolder
+from oceanpath.serving.slide_images import SlideImages
+from oceanpath.serving.slide_pictures import Pictures
+from oceanpath.serving.slide_routes import OF_SLIDES
 
 LOCAL_NAMES = ("127.0.0.1", "localhost", "::1")
 
@@ -55,19 +61,21 @@ LOCAL_NAMES = ("127.0.0.1", "localhost", "::1")
 def create_app(served: Models, settings: ServeSettings) -> ASGIApp:
     """The ASGI application that answers with the models in `served`.
 
-    Raises: ExperimentError: the audit log cannot be written, or the configured folder has no features.
+    Raises: ExperimentError: the audit log cannot be written, or a configured folder has no features or slides.
     """
     metrics = Metrics()
     audit = None if settings.audit_log is None else AuditLog(settings.audit_log)
     folder = SlideFolder.open(settings.features, settings.features_key)
-    service = Service(settings, metrics, folder)
+    service, images = Service(settings, metrics, folder), SlideImages.open(settings.slides)
+    pictures = Pictures(images, settings.answer_seconds, metrics.active_pictures)
     state = {"models": served, "metrics": metrics, "service": service, "slides": folder, "keys": Keys(settings.keys)}
+    state |= {"images": images, "pictures": pictures}
     app = Litestar(
-        route_handlers=[*PAGES, *ABOUT_MODELS, slides, predict, predict_batch, OPEN_INFERENCE],
+        route_handlers=[*PAGES, *ABOUT_MODELS, slides, predict, predict_batch, *OF_SLIDES, OPEN_INFERENCE],
         state=State(state),
         dependencies={"served": Provide(select_model, sync_to_thread=False)},
         guards=[require_key],
-        on_shutdown=[service.close, *([audit.close] if audit else [])],
+        on_shutdown=[service.close, pictures.close, *([audit.close] if audit else [])],
         exception_handlers=HANDLERS,
         request_max_body_size=settings.max_body_mib * 2**20,
         multipart_form_part_limit=max(4, settings.max_batch),

@@ -11,6 +11,8 @@
     UnauthorizedError      401  the request has no valid key
     UnknownModelError      404  no model with this name and version is served
     UnknownSlideError      404  no slide with this id is in the configured folder
+    UnknownTileError       404  the image of the slide has no such tile
+    BadSlideError          422  the pixels of a slide cannot be read
     BusyError              429  too many requests are waiting
     TooSlowError           503  the prediction was not computed in time
 
@@ -79,6 +81,20 @@ class UnknownSlideError(RequestError):
 
     status = 404
     code = "unknown_slide"
+
+
+class UnknownTileError(RequestError):
+    """The image of the slide has no such tile."""
+
+    status = 404
+    code = "unknown_tile"
+
+
+class BadSlideError(RequestError):
+    """The pixels of a slide cannot be read."""
+
+    status = 422
+    code = "bad_slide"
 
 
 class BusyError(RequestError):

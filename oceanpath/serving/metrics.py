@@ -53,6 +53,12 @@ class Metrics:
             registry=registry,
             multiprocess_mode="livesum",
         )
+        self.active_pictures = Gauge(
+            "oceanpath_active_pictures",
+            "Pictures of slides that wait or are read.",
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
         if SHARED not in os.environ:
             ProcessCollector(registry=registry)
 

@@ -15,7 +15,7 @@ POLICY = "; ".join(
     [
         "default-src 'none'",
         "connect-src 'self'",
-        "img-src data:",
+        "img-src data: blob:",
         "script-src 'self'",
         "style-src 'self'",
         "base-uri 'none'",
@@ -26,7 +26,7 @@ POLICY = "; ".join(
 """Only scripts, styles and data of this server; inline ones are blocked."""
 
 
-TYPES = {".js": "text/javascript", ".css": MediaType.CSS}
+TYPES = {".js": "text/javascript", ".css": MediaType.CSS, ".txt": MediaType.TEXT}
 
 
 def web_file(name: str) -> str:
@@ -41,7 +41,7 @@ def page_response(html: str) -> Response[str]:
 
 @get("/web/{name:str}", sync_to_thread=False, include_in_schema=False, opt=OPEN)
 def web_asset(name: FromPath[str]) -> Response[str]:
-    """A script or style of the pages; only names of files in `web` are accepted."""
+    """A script, style or licence of the pages; only names of files in `web` are accepted."""
     known = {file.name for file in (files("oceanpath.serving") / "web").iterdir()}
     kind = TYPES.get(PurePosixPath(name).suffix)
     if name not in known or kind is None:

@@ -18,8 +18,8 @@ from oceanpath.serving.service import Service
 
 @get("/slides", sync_to_thread=False, responses=problem_responses(401))
 def slides(state: State) -> Slides:
-    """Ids of the slides in the configured folder of features; without such a folder there are none."""
-    return {"slides": state["slides"].ids}
+    """Ids of the slides in the configured folders of features and of slides; without such a folder there are none."""
+    return {"slides": state["slides"].ids, "images": state["images"].ids}
 
 
 @post(

@@ -38,9 +38,23 @@ class ServedModel(TypedDict):
 
 
 class Slides(TypedDict):
-    """The slides in the configured folder of features."""
+    """The slides in the configured folders."""
 
-    slides: Annotated[list[str], _field("Slide ids, sorted.")]
+    slides: Annotated[list[str], _field("Ids of the slides with features, sorted.")]
+    images: Annotated[list[str], _field("Ids of the slides with pixels, sorted.")]
+
+
+class SlideImage(TypedDict):
+    """The pixels of a slide."""
+
+    slide_id: str
+    width: Annotated[int, _field("Width in level-0 pixels.")]
+    height: Annotated[int, _field("Height in level-0 pixels.")]
+    mpp: Annotated[list[float] | None, _field("Micrometres per level-0 pixel in x and y; null if unknown.")]
+    tile_px: Annotated[int, _field("Side of the tiles of the Deep Zoom image in pixels, without overlap.")]
+    overlap_px: Annotated[int, _field("Pixels that a tile shares with each neighbour.")]
+    min_level: Annotated[int, _field("The first level with tiles.")]
+    max_level: Annotated[int, _field("The level of tiles with the full resolution.")]
 
 
 Patches = Annotated[int, _field("Number of patches of the slide.")]

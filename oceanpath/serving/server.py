@@ -33,6 +33,7 @@ from oceanpath.serving.models import BundleSource, Models
 from oceanpath.serving.offline import find_bundle
 from oceanpath.serving.settings import ServeSettings
 from oceanpath.serving.slide_folder import SlideFolder
+from oceanpath.serving.slide_images import SlideImages
 
 log = logging.getLogger("oceanpath.serving")
 HEADER_MILLISECONDS = 5_000
@@ -66,13 +67,14 @@ def serve(sources: Sequence[BundleSource], settings: ServeSettings, announce: Ca
 
     Raises:
         ExperimentError: no bundle, a host that other machines can reach, a port in use, an audit log that cannot be
-            written, or a folder without features.
+            written, or a folder without features or slides.
         ArtifactError: a bundle is damaged.
         SystemExit: 1, the worker could not start.
     """
     # before a worker starts: what is wrong is reported once
     settings.check_host()
     SlideFolder.open(settings.features, settings.features_key)
+    SlideImages.open(settings.slides)
     if settings.audit_log is not None:
         AuditLog(settings.audit_log).close()
     found = [replace(source, path=find_bundle(source.path)) for source in sources]

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from threading import BoundedSemaphore
 from typing import TypeVar
 
 import numpy as np
@@ -15,9 +12,10 @@ import numpy as np
 from oceanpath.artifacts.features.provenance import Provenance
 from oceanpath.serving.answers import AnyAnswer, BatchAnswer, Options, describe_answer
 from oceanpath.serving.bodies import AnyRequest, Body, read_bodies, read_body
+from oceanpath.serving.bounded_pool import BoundedPool
 from oceanpath.serving.decode import Readers, decode, decode_coords
 from oceanpath.serving.error_responses import describe_error
-from oceanpath.serving.errors import BusyError, MalformedError, RequestError, TooSlowError
+from oceanpath.serving.errors import MalformedError, RequestError
 from oceanpath.serving.exchange import Exchange, SlideRecord, exchange_of
 from oceanpath.serving.hdf5_reader import Hdf5Reader
 from oceanpath.serving.metrics import Metrics
@@ -37,19 +35,20 @@ R = TypeVar("R")
 
 
 class Service:
-    """A small thread pool, and a limited number of slots for the requests that use it or wait for it."""
+    """Predictions of requests, in a thread pool with a limited number of slots."""
 
     def __init__(self, settings: ServeSettings, metrics: Metrics, slides: SlideFolder) -> None:
         self.limits = Limits(settings.max_body_mib * 2**20, settings.max_patches)
         self._hdf5 = Hdf5Reader(self.limits)
         self._readers = Readers(self._hdf5.read, lambda slide_id, level: slides.read(slide_id, self.limits, level))
         self._settings, self._metrics = settings, metrics
-        self._slots = BoundedSemaphore(settings.max_waiting)
-        self._pool = ThreadPoolExecutor(MAX_PARALLEL, thread_name_prefix="predict")
+        self._pool = BoundedPool(
+            "prediction", MAX_PARALLEL, settings.max_waiting, settings.answer_seconds, metrics.active
+        )
 
     def close(self) -> None:
         """Stop the threads and the process that reads HDF5."""
-        self._pool.shutdown()
+        self._pool.close()
         self._hdf5.close()
 
     async def predict(self, request: AnyRequest, model: Model, options: Options) -> AnyAnswer:
@@ -128,7 +127,7 @@ class Service:
         """
         exchange.slides.append(SlideRecord.of(provenance.slide_id, model))
         run = model.engine.begin(layout.shape[0], provenance, explains=explains)
-        return PatchStream(layout, run, self._start)
+        return PatchStream(layout, run, self._pool.start)
 
     def complete(self, patches: PatchStream, model: Model, exchange: Exchange) -> SlidePrediction:
         """The prediction for a slide whose patches have arrived, recorded as by `predict_slide`; call it in `run`.
@@ -155,33 +154,6 @@ class Service:
         exchange.slides[-1].answer = model.engine.audited(prediction)
         return prediction
 
-    def _start(self, work: Callable[[], None]) -> Awaitable[None]:
-        """Start a part of a prediction. The result raises TooSlowError."""
-        return asyncio.create_task(self._wait(self._pool.submit(work)))
-
-    async def _wait(self, job: Future[A]) -> A:
-        """The result of a job within the time limit. Raises: TooSlowError."""
-        try:
-            return await asyncio.wait_for(asyncio.wrap_future(job), self._settings.answer_seconds)
-        except TimeoutError as error:
-            expected = f"{self._settings.answer_seconds:g} seconds"
-            raise TooSlowError("the prediction was not computed in time", expected=expected) from error
-
     async def run(self, read: Callable[[], Awaitable[R]], work: Callable[[R], A]) -> A:
-        """The result of `work` in a thread. A slot is acquired before `read`, so that memory is bounded too."""
-        if not self._slots.acquire(blocking=False):
-            expected = f"at most {self._settings.max_waiting}"
-            raise BusyError("too many requests are waiting", expected=expected, do="Try again later.")
-        self._metrics.active.inc()
-        try:
-            job = self._pool.submit(work, await read())
-        except BaseException:
-            self._release()
-            raise
-        # also after a time-out: the slot is free when its thread is
-        job.add_done_callback(lambda _: self._release())
-        return await self._wait(job)
-
-    def _release(self) -> None:
-        self._metrics.active.dec()
-        self._slots.release()
+        """The result of `work` in a thread; see `BoundedPool.run`."""
+        return await self._pool.run(read, work)

@@ -28,6 +28,8 @@ class ServeSettings(Settings):
     """Folder of feature files, or a store, whose slides are predicted by their ids."""
     features_key: str = ""
     """Name of the features in files with several arrays that may be features."""
+    slides: Path | None = None
+    """Folder of slides, whose pixels the page shows."""
     workers: int = Field(1, ge=1)
     """Number of processes that answer requests; each has its own copy of the models and its own limits."""
     threads: int | None = Field(None, ge=1)

@@ -56,14 +56,19 @@ class SlideFolder:
 
         Raises: RequestError: not an id, unknown, damaged or too large.
         """
-        if NOT_AN_ID.search(slide_id):
-            raise MalformedError("a slide id is not a path", expected="one of GET /slides", got=ascii(slide_id))
+        check_is_id(slide_id)
         if self._read is None:
             do = "Send the features, or start the server with --features DIR."
             raise UnknownSlideError("this server has no features of slides", got=slide_id, do=do)
         if slide_id not in self._known:
             raise UnknownSlideError("no such slide", got=slide_id, do="GET /slides lists all slides.")
         return self._read(slide_id, limits, level).with_defaults("", slide_id)
+
+
+def check_is_id(slide_id: str) -> None:
+    """Raise MalformedError if the text of a client is a path."""
+    if NOT_AN_ID.search(slide_id):
+        raise MalformedError("a slide id is not a path", expected="one of GET /slides", got=ascii(slide_id))
 
 
 def _from_store(store: Store, name: str, limits: Limits) -> PredictionRequest:

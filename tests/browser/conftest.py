@@ -21,6 +21,8 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 REASON = "" if os.environ.get("OCEANPATH_BROWSER") else "run by `nox -s browser`"
 SCREENSHOTS = os.environ.get("OCEANPATH_SCREENSHOTS", "")
 """Folder of the screenshots of the documentation; empty: none are written."""
+PHOTO_PX = 1000
+"""Width of a photo of the documentation."""
 A4_PX = 688
 """Width of the text of an A4 page with margins of 14 mm, at 96 pixels per inch."""
 
@@ -96,10 +98,15 @@ def check_print(page: Page) -> None:
     assert page.pdf(format="A4").startswith(b"%PDF")
 
 
-def keep(page: Page, name: str, *, whole: bool = False) -> None:
-    """Write a page, or its visible part, with 128 colours, if screenshots were asked for."""
-    if SCREENSHOTS:
-        picture = Image.open(io.BytesIO(page.screenshot(full_page=whole))).convert("RGB")
+def keep(page: Page, name: str, *, whole: bool = False, photo: bool = False) -> None:
+    """Write a page, or its visible part, if screenshots were asked for: with 128 colours, or a `photo` as JPEG."""
+    if not SCREENSHOTS:
+        return
+    picture = Image.open(io.BytesIO(page.screenshot(full_page=whole))).convert("RGB")
+    if photo:
+        picture.thumbnail((PHOTO_PX, 10 * PHOTO_PX))
+        picture.save(Path(SCREENSHOTS) / f"{name}.jpg", quality=82, optimize=True)
+    else:
         picture.quantize(128, dither=Image.Dither.NONE).save(Path(SCREENSHOTS) / f"{name}.png", optimize=True)
 
 

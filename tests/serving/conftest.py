@@ -172,7 +172,8 @@ from pathlib import Path
 from oceanpath.serving.models import BundleSource
 from oceanpath.serving.server import serve
 from oceanpath.serving.settings import ServeSettings
-serve([BundleSource(Path(sys.argv[1]))], ServeSettings(**json.loads(sys.argv[2])), lambda line: print(line, flush=True))
+sources = [BundleSource(Path(path), name) for name, path in json.loads(sys.argv[1])]
+serve(sources, ServeSettings(**json.loads(sys.argv[2])), lambda line: print(line, flush=True))
 """
 
 
@@ -183,15 +184,19 @@ def free_port() -> int:
         return port
 
 
-def start(bundle: Path, log: Path, **settings: Any) -> Server:
-    port = free_port()
+def start(bundle: Path, log: Path, others: dict[str, Path] | None = None, **settings: Any) -> Server:
+    """A server of a bundle and of `others` by name."""
+    port, sources = free_port(), [("", str(bundle)), *((name, str(path)) for name, path in (others or {}).items())]
     options = json.dumps({"port": port, "threads": 1, **settings})
     with log.open("w") as errors:
         process = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, str(bundle), options], stdout=subprocess.PIPE, stderr=errors, text=True
+            [sys.executable, "-c", PROGRAM, json.dumps(sources), options],
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
         )
     server = Server(port, process)
-    end = time.monotonic() + 30
+    end = time.monotonic() + 90
     while time.monotonic() < end and process.poll() is None:
         try:
             if server.healthy():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import re
@@ -38,6 +39,8 @@ def test_the_schema_describes_every_request_and_answer(server: Server) -> None:
     ]
     every += ["/model", "/models/{name}", "/models/{name}/versions/{version}"]
     every += ["/health", "/ready", "/metrics", "/models", "/slides"]
+    of_slides = ["image", "image.dzi", "image_files/{level}/{tile}", "patch"]
+    every += [f"/slides/{{slide_id}}/{leaf}" for leaf in of_slides]
     assert {path for path in schema["paths"] if not path.startswith("/v2")} == set(every)
     assert {"/v2", "/v2/health/live", "/v2/health/ready", "/v2/models/{name}/infer"} <= set(schema["paths"])
     predict = schema["paths"]["/predict"]["post"]
@@ -68,7 +71,8 @@ LOADED = {
     "/": ["web/style.css", "web/app.js", "#content", "docs", "schema"],
     "/docs": ["web/style.css", "./", "schema"],
 }
-WEB = {file.name for file in (files("oceanpath.serving") / "web").iterdir()} - {"index.html"}
+LIBRARY, LICENCE = "openseadragon.min.js", "openseadragon.LICENSE.txt"
+WEB = {file.name for file in (files("oceanpath.serving") / "web").iterdir()} - {"index.html", LIBRARY, LICENCE}
 
 
 def text_of(url: str) -> tuple[str, Message]:
@@ -94,6 +98,16 @@ def test_scripts_and_styles_refer_to_no_other_server(server: Server, name: str) 
     assert headers["Content-Type"].startswith("text/css" if name.endswith(".css") else "text/javascript")
     assert not re.search(r"https?:|@import|url\(|\beval\b|innerHTML|[\"'`]//", text.replace(SVG_NAMES, ""))
     assert set(re.findall(r'from "\./(.*?)"', text)) <= WEB
+
+
+def test_openseadragon_is_the_published_file_with_its_licence(server: Server) -> None:
+    """The digest is that of build/openseadragon/openseadragon.min.js in openseadragon 6.1.1 on npm."""
+    text, headers = text_of(f"{server.url}/web/{LIBRARY}")
+    assert headers["Content-Type"].startswith("text/javascript")
+    assert (
+        hashlib.sha256(text.encode()).hexdigest() == "14d587cd3ee7c4861f1a41077ce642029364a21029956ba635bd8fb1202cf9ad"
+    )
+    assert "Redistributions in binary form must reproduce" in text_of(f"{server.url}/web/{LICENCE}")[0]
 
 
 @pytest.mark.parametrize("name", ["missing.js", "index.html", "..%2fpage.py", "%2e%2e%2fapp.py"])

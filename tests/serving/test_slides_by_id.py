@@ -64,7 +64,7 @@ def test_a_slide_is_predicted_by_its_id_as_by_its_features(client, engine, name)
 
 def test_the_slides_are_listed_when_the_server_starts(client, folder):
     (folder / "later.npy").write_bytes(npy(BAGS["b"]))
-    assert client.get("/slides").json() == {"slides": ["a", "b", "damaged", "long", "other"]}
+    assert client.get("/slides").json() == {"slides": ["a", "b", "damaged", "long", "other"], "images": []}
     assert client.post("/predict", json={"slide_id": "later"}).status_code == 404
 
 
@@ -101,7 +101,7 @@ def test_what_cannot_be_predicted_has_a_reason_without_a_path(client, folder, bo
 
 def test_without_a_folder_there_are_no_slides(engine):
     with TestClient(create_app(Models.of(engine), ServeSettings()), base_url="http://127.0.0.1") as client:
-        assert client.get("/slides").json() == {"slides": []}
+        assert client.get("/slides").json() == {"slides": [], "images": []}
         answer = client.post("/predict", json={"slide_id": "a"})
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "unknown_slide")
     assert "--features" in answer.json()["error"]["do"]

@@ -1,93 +1,67 @@
-// The page: sends files to the server, and shows the prediction and the attention of one of them.
+// The page: sends files to one or two models of the server, and shows their answers for one of them.
 
-import { create, element, percent, sentence, signed } from "./dom.js";
-import { csvOf, geojsonOf, pngOf, save } from "./downloads.js";
-import { AttentionMap } from "./map.js";
-import { layoutOf, rasterOf } from "./raster.js";
-import { modelFacts, showPrediction, summaryOf } from "./result.js";
-import { scaleOf, signedScaleOf } from "./scale.js";
-import { ask, predictionOf, slideOf, useKey } from "./server.js";
+import { button, create, element } from "./dom.js";
+import { Panel } from "./panel.js";
+import { summaryOf } from "./result.js";
+import { addressOf, ask, predictionOf, useKey } from "./server.js";
 
-const LISTED = 10;
-const results = []; // {name, status, answer} or {name, status, error}, in order of arrival
-let facts = null, shown = null;
+const results = []; // {source, name, status, outcomes}, in order of arrival; one outcome per panel
+const panels = [new Panel("", (map) => follow(0, map)), new Panel("-2", (map) => follow(1, map))];
+let models = [], compared = false, shown = null;
 
-async function describeModel() {
-  facts = await ask("model");
-  element("name").textContent = facts.name;
-  document.title = facts.name + " · OceanPath";
-  element("facts").replaceChildren(...modelFacts(facts).flatMap(([term, text]) => [create("dt", term), create("dd", text)]));
+/** The panels in use. */
+const used = () => panels.slice(0, compared ? 2 : 1);
+
+/** Shows on the other map what the user shows on one. */
+function follow(number, { centre, zoom }) {
+  const other = panels[1 - number]?.map;
+  if (compared && other?.layout) other.setView(centre, zoom);
 }
 
-// The map
+// Models
 
-const map = new AttentionMap(element("map"), (i) => {
-  const { answer } = shown, [x, y] = i === null ? [] : answer.coords[i], parts = answer.contributions;
-  const contribution = parts && i !== null ? `, contribution ${signed(parts.values[i])}` : "";
-  element("patch").textContent = i === null ? "" : `Patch ${i} at x ${x}, y ${y}: attention ${percent(answer.attention[i])}${contribution}`;
-});
-
-/** Whether contributions are shown instead of attention. */
-const isSigned = ({ answer }) => Boolean(answer.contributions) && document.querySelector("#view input:checked").value === "contribution";
-
-/** Derived data of an answer, computed once: the order of attention and of contributions, and the layout of the patches. */
-function prepare(result) {
-  const { attention, coords, contributions } = result.answer;
-  const descending = (size) => attention.map((_, i) => i).sort((a, b) => size(b) - size(a));
-  result.byAttention ??= descending((i) => attention[i]);
-  if (contributions) result.byContribution ??= descending((i) => Math.abs(contributions.values[i]));
-  if (coords && !result.layout) result.layout = layoutOf(coords, sideOf(result.answer));
+/** The models whose answers the page can show, each with its facts and address. */
+async function findModels() {
+  const listed = await ask("models");
+  const found = await Promise.all(listed.map(async (model) => ({ ...model, address: addressOf(model), facts: await ask(addressOf(model)) })));
+  return found.filter(({ facts }) => facts.classes || facts.columns);
 }
 
-/** Side of a patch in level-0 pixels: of the features, or of the training data if it is the same everywhere; else null. */
-function sideOf(answer) {
-  const range = facts.contract.patch_px_level0;
-  return answer.patch_px_level0 || (range && range[0] === range[1] ? range[0] : null);
+function offerModels() {
+  const option = (model, i) => {
+    const node = create("option", models.filter(({ name }) => name === model.name).length > 1 ? `${model.name} (${model.version})` : model.name);
+    node.value = i;
+    return node;
+  };
+  element("model-form").hidden = models.length < 2;
+  element("model").replaceChildren(...models.map(option));
+  const none = create("option", "no other model");
+  none.value = "";
+  element("other").replaceChildren(none, ...models.map(option));
 }
 
-function drawMap(result) {
-  const { answer } = result, signs = isSigned(result), order = orderOf(result);
-  element("map-card").hidden = !answer.coords;
-  if (!answer.coords) return;
-  const scores = signs ? answer.contributions.values : answer.attention;
-  const scale = signs ? signedScaleOf(scores) : scaleOf(scores, element("log").checked);
-  result.scale = scale;
-  result.raster = rasterOf(result.layout, scores, order.toReversed(), scale);
-  element("view").hidden = !answer.contributions;
-  element("ramp").className = signs ? "ramp signed" : "ramp";
-  element("log-line").hidden = signs;
-  map.show(result.layout, result.raster);
-  element("ticks").replaceChildren(...scale.ticks.map((text) => create("span", text)));
-  const uniform = percent(1 / order.length);
-  element("scale").textContent = signs
-    ? `Contribution to the ${answer.contributions.of}, mean of the members; the sum over all patches is ${signed(answer.contributions.total)}.`
-    : `Share of the slide's attention per patch; uniform attention would be ${uniform} per patch.${scale.clipped}`;
-}
-
-const orderOf = (result) => (isSigned(result) ? result.byContribution : result.byAttention);
-
-const classOf = (head) => (["x", "y"].includes(head) ? "coordinate" : undefined);
-
-function listPatches(result) {
-  const { answer } = result, order = orderOf(result), parts = answer.contributions;
-  element("patches-title").textContent = isSigned(result) ? "Patches with the largest contributions" : "Patches with the highest attention";
-  const heads = [...(answer.coords ? ["Patch", "x", "y"] : ["Patch"]), "Attention", ...(parts ? ["Contribution"] : [])];
-  element("head").replaceChildren(...heads.map((text) => { const cell = create("th", text, classOf(text)); cell.scope = "col"; return cell; }));
-  element("rows").replaceChildren(...order.slice(0, LISTED).map((i) => {
-    const row = create("tr"), coords = answer.coords ? answer.coords[i] : [], name = create("td", answer.coords ? undefined : i);
-    if (answer.coords) name.append(button(String(i), () => map.focus(i), `Show patch ${i} on the map`));
-    const texts = [percent(answer.attention[i]), ...(parts ? [signed(parts.values[i])] : [])];
-    row.append(name, ...coords.map((text) => create("td", text, "coordinate")), ...texts.map((text) => create("td", text)));
-    return row;
+/** Describes the selected models, and predicts the files of the page again. */
+function selectModels() {
+  const numbers = [element("model").value, element("other").value].filter((value, k, all) => value !== "" && all.indexOf(value) === k);
+  const selected = numbers.map((number) => models[number]);
+  compared = selected.length > 1;
+  selected.forEach(({ address, facts, name }, k) => panels[k].describe(address, { ...facts, name }));
+  for (const panel of panels) panel.hide();
+  element("panels").classList.toggle("compared", compared);
+  document.body.classList.toggle("wide", compared);
+  element("panel-2").hidden = !compared;
+  for (const panel of panels) panel.at("panel-name").hidden = !compared;
+  element("name").textContent = selected.map(({ name }) => name).join(" and ");
+  document.title = element("name").textContent + " · OceanPath";
+  element("predictions").replaceChildren(...["File", "Patches", ...(compared ? selected.map(({ name }) => name) : ["Prediction"])].map((text) => {
+    const cell = create("th", text);
+    cell.scope = "col";
+    return cell;
   }));
-}
-
-function button(text, action, label) {
-  const node = create("button", text, "link");
-  node.type = "button";
-  if (label) node.setAttribute("aria-label", label);
-  node.addEventListener("click", action);
-  return node;
+  const sources = results.splice(0).map(({ source }) => source);
+  shown = null;
+  listFiles();
+  enqueue(sources);
 }
 
 // The list of files
@@ -96,61 +70,56 @@ function button(text, action, label) {
 function listFiles() {
   element("files-card").hidden = results.length < 2;
   element("files").replaceChildren(...results.map((result) => {
-    const row = create("tr", undefined, (result === shown ? "shown " : "") + (result.error ? "failed" : ""));
-    const name = create("td"), answer = result.answer;
+    const { outcomes } = result, answers = outcomes.map(({ answer }) => answer);
+    const row = create("tr", undefined, (result === shown ? "shown " : "") + (answers.every((answer) => !answer) ? "failed" : ""));
+    const name = create("td"), known = answers.find((answer) => answer);
     name.append(button(result.name, () => select(result)));
-    row.append(name, create("td", answer ? answer.n_patches.toLocaleString("en") : ""), create("td", answer ? summaryOf(facts, answer) : "failed"));
+    row.append(name, create("td", known ? known.n_patches.toLocaleString("en") : ""));
+    row.append(...answers.map((answer, k) => create("td", answer ? summaryOf(panels[k].facts, answer) : "failed")));
     return row;
   }));
 }
 
 function select(result) {
   shown = result;
-  element("error").hidden = !result.error;
-  element("result").hidden = Boolean(result.error);
   element("status").textContent = result.status;
-  if (result.error) {
-    element("error-title").textContent = "No prediction for " + result.name;
-    element("message").textContent = sentence(result.error);
-  } else {
-    prepare(result);
-    showPrediction(facts, result.answer);
-    showPatches();
-  }
+  result.outcomes.forEach((outcome, k) => panels[k].show(outcome));
   listFiles();
-}
-
-/** The patches of the selected slide: their list and their map. */
-function showPatches() {
-  listPatches(shown);
-  drawMap(shown);
 }
 
 // Requests
 
-/** Predicts a File, or {name} of a slide in the server's folder. */
-async function predict(source) {
-  const { name, size } = source;
-  element("status").textContent = `Predicting ${name}${size ? ` (${(size / 1048576).toFixed(1)} MiB)` : ""} …`;
-  const start = performance.now(), result = { name, status: "" };
+/** The outcome of one model for a File, or for {name} of a slide in the server's folder. */
+async function outcomeOf(panel, source) {
   try {
-    result.answer = await predictionOf(source);
-    result.status = `${name}: ${result.answer.n_patches.toLocaleString("en")} patches in ${((performance.now() - start) / 1000).toFixed(2)} s`;
+    return { name: source.name, answer: await predictionOf(panel.address, source) };
   } catch (error) {
-    result.error = error.name === "NotFoundError" ? "The file cannot be read. Folders are not accepted; drop the files they contain." : error.message;
+    const text = error.name === "NotFoundError" ? "The file cannot be read. Folders are not accepted; drop the files they contain." : error.message;
+    return { name: source.name, error: text };
   }
-  results.push(result);
-  select(result);
 }
 
-/** Describes the model, or asks for a key if the server needs one. */
+/** Predicts a source with every panel. */
+async function predict(source) {
+  const { name, size } = source, start = performance.now();
+  element("status").textContent = `Predicting ${name}${size ? ` (${(size / 1048576).toFixed(1)} MiB)` : ""} …`;
+  const outcomes = await Promise.all(used().map((panel) => outcomeOf(panel, source))), answer = outcomes.find((outcome) => outcome.answer)?.answer;
+  const status = answer ? `${name}: ${answer.n_patches.toLocaleString("en")} patches in ${((performance.now() - start) / 1000).toFixed(2)} s` : "";
+  results.push({ source, name, status, outcomes });
+  select(results.at(-1));
+}
+
+/** Describes the models, or asks for a key if the server needs one. */
 async function begin() {
   try {
-    await describeModel();
+    models = await findModels();
+    const { slides, images } = await ask("slides");
+    for (const panel of panels) panel.images = images;
     element("key-form").hidden = true;
-    const { slides } = await ask("slides");
     element("slide-form").hidden = !slides.length;
     element("slides").replaceChildren(...slides.map((id) => { const option = create("option"); option.value = id; return option; }));
+    offerModels();
+    selectModels();
   } catch (error) {
     element("key-form").hidden = error.status !== 401;
     element("name").textContent = error.status === 401 ? "This server needs a key" : "The server does not respond";
@@ -162,23 +131,9 @@ function enqueue(sources) {
   for (const source of sources) queue = queue.then(() => predict(source));
 }
 
-/** Downloads a file of the shown slide. */
-async function download(kind) {
-  const { name, answer, layout, raster, scale } = shown, slide = answer.slide_id || slideOf(name), parts = answer.contributions;
-  const [view, title] = isSigned(shown) ? ["contribution", `contribution to the ${parts.of}`] : ["attention", "share of attention per patch"];
-  if (kind === "png") return save(await pngOf(layout, raster, scale, `${slide}: ${title}, ${facts.name}`), `${slide}.${view}.png`);
-  const scores = { attention: answer.attention, ...(parts && { contribution: parts.values }) };
-  save({ geojson: geojsonOf, csv: csvOf }[kind](layout, scores), `${slide}.attention.${kind}`);
-}
-
 element("key-form").addEventListener("submit", (event) => { event.preventDefault(); useKey(element("key").value); begin(); });
 element("slide-form").addEventListener("submit", (event) => { event.preventDefault(); enqueue([{ name: element("slide").value }]); });
-element("log").addEventListener("change", () => drawMap(shown));
-element("view").addEventListener("change", showPatches);
-element("zoom-in").addEventListener("click", () => map.zoomBy(1.5));
-element("zoom-out").addEventListener("click", () => map.zoomBy(1 / 1.5));
-element("zoom-reset").addEventListener("click", () => map.reset());
-for (const kind of ["geojson", "csv", "png"]) element("save-" + kind).addEventListener("click", () => download(kind));
+element("model-form").addEventListener("change", selectModels);
 element("file").addEventListener("change", (event) => { enqueue([...event.target.files]); event.target.value = ""; });
 for (const name of ["dragenter", "dragover"]) addEventListener(name, (event) => { event.preventDefault(); element("drop").classList.add("over"); });
 for (const name of ["dragleave", "drop"]) addEventListener(name, (event) => { event.preventDefault(); element("drop").classList.remove("over"); });

@@ -18,6 +18,28 @@ export const shape = (tag, attributes) => {
   return node;
 };
 
+const REFERENCES = ["id", "for", "name", "aria-labelledby", "aria-describedby"];
+
+/** A copy of an element in which every id, and every reference to one, ends in `suffix`. */
+export function copyOf(node, suffix) {
+  const copy = node.cloneNode(true);
+  for (const part of [copy, ...copy.querySelectorAll("*")]) {
+    for (const name of REFERENCES) {
+      if (part.hasAttribute(name)) part.setAttribute(name, part.getAttribute(name).split(" ").map((id) => id + suffix).join(" "));
+    }
+  }
+  return copy;
+}
+
+/** A button that looks like a link. */
+export function button(text, action, label) {
+  const node = create("button", text, "link");
+  node.type = "button";
+  if (label) node.setAttribute("aria-label", label);
+  node.addEventListener("click", action);
+  return node;
+}
+
 export const percent = (p) => (p >= 0.001 || p === 0 ? (100 * p).toFixed(1) : (100 * p).toPrecision(2)) + "\u00a0%";
 export const decimal = (value) => (Math.abs(value) >= 100 ? value.toFixed(0) : value.toPrecision(3));
 export const signed = (value) => (value > 0 ? "+" : value < 0 ? "\u2212" : "") + (value ? decimal(Math.abs(value)) : "0");

@@ -1,12 +1,16 @@
 // The attention map: pan, zoom, hover and selection. A frame copies the raster and draws one outline.
+// Coordinates are level-0 pixels of the slide. A slide below the map follows its view.
 
-const CLOSEST = 64, STEP = 1.5, PAN = 0.15, DRAG_PX = 6;
+const CLOSEST = 64, STEP = 1.5, PAN = 0.15, DRAG_PX = 6, SLIDE_CLOSEST = 2, FOCUS_PX = 160;
 
 export class AttentionMap {
-  /** `report` receives the patch under the pointer or the selected one, or null. */
-  constructor(canvas, report) {
+  /** `report` receives the patch under the pointer or the selected one, or null; `moved` is called when the user moves the view. */
+  constructor(canvas, report, moved) {
     this.canvas = canvas;
     this.report = report;
+    this.moved = moved;
+    this.slide = null;
+    this.opacity = 1;
     this.pointers = new Map();
     this.selected = null;
     this.waiting = false;
@@ -20,15 +24,34 @@ export class AttentionMap {
     new ResizeObserver(() => this.resize()).observe(canvas);
   }
 
-  /** Shows a slide; the view is kept if only its colours changed. */
+  /** Shows the patches of a slide; the view is kept if only their colours changed. */
   show(layout, raster) {
     const isSame = this.layout && layout === this.layout;
     this.layout = layout;
     this.raster = raster;
     if (!isSame) {
       this.selected = null;
+      this.slide = null;
       this.reset();
     } else this.draw();
+  }
+
+  /** Shows a slide below the map: {width, height, follow(centre, zoom, canvas)}; null for none. */
+  showSlide(slide) {
+    this.slide = slide;
+    this.reset();
+  }
+
+  /** The map's opacity over a slide, 0 to 1. */
+  setOpacity(opacity) {
+    this.opacity = opacity;
+    this.draw();
+  }
+
+  /** The part of the slide that can be shown: all of it, or without a slide that of the patches. */
+  get extent() {
+    const { x0, y0, width, height } = this.layout;
+    return this.slide ? { left: 0, top: 0, width: this.slide.width, height: this.slide.height } : { left: x0, top: y0, width, height };
   }
 
   resize() {
@@ -41,33 +64,41 @@ export class AttentionMap {
 
   /** The whole slide, centred. */
   reset() {
-    const { width, height } = this.layout;
+    const { left, top, width, height } = this.extent;
     this.fit = Math.min(this.canvas.width / width, this.canvas.height / height);
-    this.zoom = this.fit;
-    this.centre = [width / 2, height / 2];
+    this.setView([left + width / 2, top + height / 2], this.fit);
+    this.moved(this);
+  }
+
+  /** Shows a point in the middle; `zoom` is in pixels of the canvas per level-0 pixel. */
+  setView(centre, zoom) {
+    this.centre = [...centre];
+    this.zoom = zoom;
     this.draw();
   }
 
   /** Multiplies the zoom; the point at (x, y) of the canvas stays where it is. */
   zoomBy(factor, x = this.canvas.width / 2, y = this.canvas.height / 2) {
     const before = this.toSlide(x, y);
-    this.zoom = Math.min(Math.max(this.zoom * factor, this.fit), this.fit * CLOSEST);
+    const closest = Math.max(this.fit * CLOSEST, this.slide ? SLIDE_CLOSEST : 0);
+    this.zoom = Math.min(Math.max(this.zoom * factor, this.fit), closest);
     const after = this.toSlide(x, y);
     this.pan(before[0] - after[0], before[1] - after[1]);
   }
 
   /** Moves the centre by level-0 pixels, but not off the slide. */
   pan(dx, dy) {
-    const limits = [this.layout.width, this.layout.height];
-    this.centre = [dx, dy].map((d, k) => Math.min(Math.max(this.centre[k] + d, 0), limits[k]));
-    this.draw();
+    const { left, top, width, height } = this.extent, least = [left, top], most = [left + width, top + height];
+    this.setView([dx, dy].map((d, k) => Math.min(Math.max(this.centre[k] + d, least[k]), most[k])), this.zoom);
+    this.moved(this);
   }
 
   /** Shows a patch in the middle and outlines it. */
   focus(i) {
-    const { xs, ys, x0, y0, side } = this.layout;
-    this.zoom = Math.max(this.zoom, this.fit * 4);
-    this.centre = [xs[i] - x0 + side / 2, ys[i] - y0 + side / 2];
+    const { xs, ys, side } = this.layout;
+    const zoom = Math.max(this.zoom, this.fit * 4, this.slide ? Math.min(FOCUS_PX / side, SLIDE_CLOSEST) : 0);
+    this.setView([xs[i] + side / 2, ys[i] + side / 2], zoom);
+    this.moved(this);
     this.select(i);
   }
 
@@ -89,8 +120,8 @@ export class AttentionMap {
 
   /** The patch under the pointer, or null. */
   patchAt(event) {
-    const { cell, columns, rows } = this.layout;
-    const [column, row] = this.toSlide(...this.at(event)).map((v) => Math.floor(v / cell));
+    const { cell, columns, rows, x0, y0 } = this.layout, [x, y] = this.toSlide(...this.at(event));
+    const [column, row] = [Math.floor((x - x0) / cell), Math.floor((y - y0) / cell)];
     const i = column >= 0 && column < columns && row >= 0 && row < rows ? this.raster.owner[row * columns + column] : -1;
     return i < 0 ? null : i;
   }
@@ -140,12 +171,15 @@ export class AttentionMap {
 
   frame() {
     const context = this.canvas.getContext("2d"), { cell, columns, rows, xs, ys, x0, y0, side } = this.layout;
-    const [left, top] = [0, 1].map((k) => [this.canvas.width, this.canvas.height][k] / 2 - this.centre[k] * this.zoom);
+    const at = (x, y) => [this.canvas.width / 2 + (x - this.centre[0]) * this.zoom, this.canvas.height / 2 + (y - this.centre[1]) * this.zoom];
+    this.slide?.follow(this.centre, this.zoom, this.canvas);
     context.clearRect(0, 0, this.canvas.width, this.canvas.height);
     context.imageSmoothingEnabled = false;
-    context.drawImage(this.raster.canvas, left, top, columns * cell * this.zoom, rows * cell * this.zoom);
+    context.globalAlpha = this.slide ? this.opacity : 1;
+    context.drawImage(this.raster.canvas, ...at(x0, y0), columns * cell * this.zoom, rows * cell * this.zoom);
+    context.globalAlpha = 1;
     if (this.selected === null) return;
-    const outline = [left + (xs[this.selected] - x0) * this.zoom, top + (ys[this.selected] - y0) * this.zoom, side * this.zoom, side * this.zoom];
+    const outline = [...at(xs[this.selected], ys[this.selected]), side * this.zoom, side * this.zoom];
     for (const [width, style] of [[6, "#000000"], [3, "#ffffff"]]) {
       context.lineWidth = width;
       context.strokeStyle = style;

@@ -1,6 +1,6 @@
 // The prediction of one slide, for models of classes and of values.
 
-import { create, decimal, element, interval, maximum, minimum, percent, sentence, shape } from "./dom.js";
+import { create, decimal, interval, maximum, minimum, percent, sentence, shape } from "./dom.js";
 
 /** The value of an answer that decisions are about, or null: of two classes, the probability of the positive one. */
 function decided(facts, answer) {
@@ -18,17 +18,18 @@ export function summaryOf(facts, answer) {
   return `${column.name} ${decimal(answer.values[column.name])}` + (decision ? `, ${decision.decision}` : "");
 }
 
-export function showPrediction(facts, answer) {
+/** Fills the elements `at(id)` of the prediction. */
+export function showPrediction(at, facts, answer) {
   const isClasses = Boolean(facts.classes);
-  element("predicted").textContent = isClasses ? `${answer.predicted}, ${percent(answer.probabilities[answer.predicted])}` : summaryOf(facts, answer);
-  element("decision").textContent = isClasses ? decisionText(facts, answer) : "";
-  element("bars").replaceChildren(...(isClasses ? classBars(facts, answer) : []));
-  element("values").replaceChildren(...(isClasses ? [] : valueRows(facts, answer)));
+  at("predicted").textContent = isClasses ? `${answer.predicted}, ${percent(answer.probabilities[answer.predicted])}` : summaryOf(facts, answer);
+  at("decision").textContent = isClasses ? decisionText(facts, answer) : "";
+  at("bars").replaceChildren(...(isClasses ? classBars(facts, answer) : []));
+  at("values").replaceChildren(...(isClasses ? [] : valueRows(facts, answer)));
   const gauge = isClasses ? decided(facts, answer) : null;
-  element("gauge").replaceChildren(...(gauge ? gaugeOf(gauge) : []));
-  element("evidence").replaceChildren(...evidence(facts, answer).map((text) => create("li", text)));
-  showSimilarity(answer.out_of_distribution, facts.similarity);
-  element("notes").replaceChildren(...answer.notes.map((note) => create("li", sentence(note))));
+  at("gauge").replaceChildren(...(gauge ? gaugeOf(gauge) : []));
+  at("evidence").replaceChildren(...evidence(facts, answer).map((text) => create("li", text)));
+  showSimilarity(at("similarity"), answer.out_of_distribution, facts.similarity);
+  at("notes").replaceChildren(...answer.notes.map((note) => create("li", sentence(note))));
 }
 
 function decisionText(facts, answer) {
@@ -107,8 +108,7 @@ function evidence(facts, answer) {
   return texts;
 }
 
-function showSimilarity(similarity, known) {
-  const box = element("similarity");
+function showSimilarity(box, similarity, known) {
   box.className = similarity && similarity.flag ? "badge warning" : "badge";
   box.textContent = similarity === null ? `Similarity to the training slides: not known${known && known.reason ? ` (${known.reason})` : ""}.`
     : `${similarity.flag ? "Unlike the training slides (out of distribution): the prediction may be wrong." : "Similar to the training slides."} ` +
