@@ -23,6 +23,8 @@ from oceanpath.pipeline.stage import JOURNAL
 from oceanpath.pipeline.workspace import Workspace
 from oceanpath.stages.catalog import CATALOG
 
+from .conftest import bare_seconds
+
 KILLS = int(os.environ.get("OCEANPATH_KILLS", "4"))
 SMALL = """
 name = "small"
@@ -186,14 +188,7 @@ def test_no_process_outlives_a_run_that_is_stopped(undisturbed, stage: str, jobs
     print(
         f"{TRIES} times signal {number} in {stage} with {jobs} jobs: all processes gone after {slowest:.1f} s at most"
     )
-    assert slowest < 5 + 20 * bare(), "on a machine that others use too, everything takes longer"
-
-
-def bare() -> float:
-    """Seconds that the start of a bare interpreter takes now: a thirtieth of one on an idle machine."""
-    began = time.monotonic()
-    subprocess.run([sys.executable, "-c", "pass"], check=True)
-    return time.monotonic() - began
+    assert slowest < 5 + 20 * bare_seconds(), "on a machine that others use too, everything takes longer"
 
 
 def gone(process: psutil.Process) -> bool:

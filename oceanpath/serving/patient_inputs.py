@@ -71,7 +71,8 @@ class PatientInput:
         """One slide, capped as in the evaluation."""
         with located(slide.path):
             request = slide.read()
-            features, known, n = request.features, request.provenance, len(request.features)
+            features, known = request.array, request.provenance
+            n = len(features)
             validate_features(self.contract, features)
             notes = (*request.notes, *validate_provenance(self.contract, known))
             coords = validate_coords(self.contract, request.coords, n)

@@ -6,11 +6,12 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from oceanpath.artifacts.features.provenance import UNKNOWN, Provenance
 from oceanpath.serving.errors import MalformedError, TooLargeError
-from oceanpath.serving.stored_rows import Features
+from oceanpath.serving.stored_rows import Features, in_memory
 
 LONGEST_ID = 400
 
@@ -38,6 +39,11 @@ class PredictionRequest:
     """How the features were extracted, according to the body."""
     notes: tuple[str, ...] = ()
     """Notes on the request for readers of the prediction."""
+
+    @property
+    def array(self) -> NDArray[np.floating]:
+        """The features in memory, [N, D]. Raises: the errors of `StoredRows.read`."""
+        return in_memory(self.features)
 
     def with_defaults(self, encoder: str, slide_id: str) -> PredictionRequest:
         """The same with this encoder and slide id, unless the provenance states its own.

@@ -30,6 +30,14 @@ Features = NDArray[np.floating] | StoredRows
 """Features [n, D], in memory or in a file."""
 
 
+def in_memory(features: Features) -> Block:
+    """All rows, [n, D]; read if they are in a file. Raises: the errors of `StoredRows.read`."""
+    if not isinstance(features, StoredRows):
+        return features
+    with closing(features.read(features.shape[0])) as parts:
+        return np.concatenate([part.copy() for part in parts])
+
+
 def in_blocks(features: Features, size: int) -> Generator[Block]:
     """Blocks of `size` rows, the last one with the rest; the next block may overwrite a block.
 

@@ -72,7 +72,7 @@ SEEDS = {
 def test_npy_comes_back_as_it_was(n, d, dtype, fortran):
     array = np.random.default_rng(n * 31 + d).standard_normal((n, d)).astype(dtype)
     slide = decode(npy(np.asfortranarray(array) if fortran else array), "", LIMITS)
-    assert np.array_equal(slide.features, array)
+    assert np.array_equal(slide.array, array)
     assert slide.coords is None
 
 
@@ -82,15 +82,15 @@ def test_h5_comes_back_as_it_was(n, d, dtype):
     array = np.random.default_rng(n * 31 + d).standard_normal((n, d)).astype(dtype)
     coords = np.random.default_rng(n).integers(0, 9999, (n, 2)).astype(np.int32)
     slide = decode(h5(features=array, coords=coords), "", LIMITS)
-    assert np.array_equal(slide.features, array)
+    assert np.array_equal(slide.array, array)
     assert slide.coords is not None and np.array_equal(slide.coords, coords)
 
 
 def test_json_comes_back_as_it_was():
     slide = decode(SEEDS["json"], "application/json; charset=utf-8", LIMITS)
-    assert np.array_equal(slide.features, SMALL)
+    assert np.array_equal(slide.array, SMALL)
     assert slide.provenance.encoder == "uni"
-    assert np.array_equal(decode(SEEDS["json"], "", LIMITS).features, SMALL)
+    assert np.array_equal(decode(SEEDS["json"], "", LIMITS).array, SMALL)
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_json_comes_back_as_it_was():
     ids=["npy", "h5", "json"],
 )
 def test_a_vector_is_one_row_for_a_model_of_slide_embeddings_only(body: bytes) -> None:
-    assert np.array_equal(decode(body, "", LIMITS, "slide").features, SMALL[:1])
+    assert np.array_equal(decode(body, "", LIMITS, "slide").array, SMALL[:1])
     with pytest.raises(RequestError, match="shape"):
         decode(body, "", LIMITS)
 
@@ -118,8 +118,8 @@ def test_no_mutation_raises_anything_else(data, kind):
         assert 400 <= error.status < 500
         assert "/tmp" not in error.render()
     else:
-        assert slide.features.ndim == 2
-        assert slide.features.size
+        assert slide.array.ndim == 2
+        assert slide.array.size
 
 
 @settings(deadline=None, max_examples=150)
@@ -135,7 +135,7 @@ def test_no_npy_header_raises_anything_else(header, version):
 def test_the_limit_of_patches_is_exact(rows):
     body = npy(np.zeros((rows, 1), np.float16))
     if rows == 1000:
-        assert len(decode(body, "", LIMITS).features) == 1000
+        assert len(decode(body, "", LIMITS).array) == 1000
     else:
         with pytest.raises(TooLargeError, match="1000"):
             decode(body, "", LIMITS)
@@ -194,7 +194,7 @@ def test_what_is_beside_the_features_does_no_harm(shape):
             file.create_group("a/b")["c"] = h5py.ExternalLink("/etc/other.h5", "x")
         else:
             (file["features"] if "dataset" in shape else file).attrs["a"] = np.zeros(5000)
-    assert np.array_equal(decode(buffer.getvalue(), "", LIMITS).features, SMALL)
+    assert np.array_equal(decode(buffer.getvalue(), "", LIMITS).array, SMALL)
 
 
 def test_too_much_json_is_refused_before_it_is_parsed():
@@ -230,7 +230,7 @@ def test_bytes_that_make_hdf5_loop_are_given_up_and_the_next_file_is_read(monkey
     monkeypatch.setattr(hdf5_library, "LIMIT_S", 1.5)
     with pytest.raises(RequestError, match="does not respond"):
         READER.read(hanging())
-    assert np.array_equal(READER.read(SEEDS["h5"]).features, SMALL)
+    assert np.array_equal(READER.read(SEEDS["h5"]).array, SMALL)
 
 
 def test_many_threads_get_their_own_files():

@@ -119,6 +119,6 @@ def test_a_store_of_embeddings_has_bags_of_one_row(mode: str, tmp_path: Path) ->
 def test_inputs_of_a_prediction_are_read_at_the_level_of_the_model(tmp_path: Path) -> None:
     chunked(tmp_path / "s", VECTOR)
     (slide,) = find_inputs([tmp_path], level=SLIDE)
-    assert np.array_equal(slide.read().features, VECTOR[None])
+    assert np.array_equal(slide.read().array, VECTOR[None])
     assert as_slide(tmp_path / "s.h5", None, "", SLIDE).features.shape == (1, 8)
     assert as_slide(VECTOR, None, "", SLIDE).features.shape == (1, 8) and as_slide(VECTOR, None, "").features.ndim == 1

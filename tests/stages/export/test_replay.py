@@ -83,7 +83,7 @@ def answered(study: Study, out: Path) -> float:
     with TestClient(create_app(Models.of(engine), ServeSettings()), base_url="http://127.0.0.1") as client:
         for slide in find_inputs([study.mmap])[:3]:
             request = slide.read()
-            arrays = {"features": request.features, "coords": request.coords}
+            arrays = {"features": request.array, "coords": request.coords}
             files = {name: as_npy(array) for name, array in arrays.items() if array is not None}
             answer = client.post(f"/predict?slide_id={slide.name}", files=files).json()
             mean = table.loc[slide.name, [f"prob_{name}" for name in CLASSES]].to_numpy(np.float64)
