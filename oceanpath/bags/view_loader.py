@@ -62,19 +62,14 @@ class StoreFacts:
 
 def augmentor_of(settings: ViewSettings, has_coords: bool) -> Augmentor:
     """The augmentor of the wanted views: crops where there are local ones or the strategy is `multi_crop`."""
-    augmentor = _augmentor(settings, has_coords)
-    augmentor.is_disjoint = settings.is_disjoint
-    return augmentor
-
-
-def _augmentor(settings: ViewSettings, has_coords: bool) -> Augmentor:
     batching, common = settings.batching, (settings.augment, settings.seed, has_coords)
     if settings.is_blocks:
         return BlockAugmentor(*common, settings.local_views, batching if isinstance(batching, Jepa) else Jepa())
     if settings.local_views or isinstance(batching, MultiCrop):
         crops = batching if isinstance(batching, MultiCrop) else MultiCrop()
-        return MultiCropAugmentor(*common, settings.global_views, settings.local_views, crops)
-    return DualViewAugmentor(*common, settings.global_views)
+        counts = settings.global_views, settings.local_views
+        return MultiCropAugmentor(*common, *counts, crops, is_disjoint=settings.is_disjoint)
+    return DualViewAugmentor(*common, settings.global_views, is_disjoint=settings.is_disjoint)
 
 
 class ViewLoader:

@@ -1,8 +1,8 @@
 """Projectors and predictors.
 
 The papers normalise hidden layers over the batch. Here each row is normalised on its own (LayerNorm), so that batches
-of two, gradient accumulation and evaluation give the same projections. Only BYOL needs the batch: it removes what all
-slides have in common, without which projections of similar slides collapse in tens of steps.
+of two, gradient accumulation and evaluation give the same projections. Only BYOL, and DINO by an option, use the
+batch: it removes what all slides have in common, without which projections of similar slides collapse in tens of steps.
 """
 
 from __future__ import annotations
@@ -24,11 +24,17 @@ def perceptron(width: int, hidden: int, out: int, layers: int, *, by_batch: bool
 
 
 class Prototypes(nn.Module):
-    """DINO's head: a bottleneck on the unit sphere and cosines with prototypes, which are weight-normed with gain 1."""
+    """DINO's head: a bottleneck on the unit sphere and cosines with prototypes, which are weight-normed with gain 1.
 
-    def __init__(self, width: int, hidden: int, bottleneck: int, prototypes: int) -> None:
+    With `by_batch` the bottleneck is standardised over the batch before it is projected onto the sphere: by the
+    statistics of the rows themselves, because those of earlier steps do not fit the weights of a teacher.
+    """
+
+    def __init__(self, width: int, hidden: int, bottleneck: int, prototypes: int, *, by_batch: bool = False) -> None:
         super().__init__()
         self.bottleneck = perceptron(width, hidden, bottleneck, layers=3)
+        if by_batch:
+            self.bottleneck.append(nn.BatchNorm1d(bottleneck, affine=False, track_running_stats=False))
         self.prototypes = nn.Linear(bottleneck, prototypes, bias=False)
 
     def forward(self, embeddings: Tensor) -> Tensor:

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+import oceanpath.stages.pretrain.show_views as drawing
 from oceanpath.cli.app import run_app
+from oceanpath.stages.pretrain.training import Training
 
 
 @pytest.fixture
@@ -27,6 +29,38 @@ def test_a_slide_of_the_store_is_drawn_with_the_settings_of_the_experiment(calls
         drawn.append((out / "views.png").read_bytes())
     assert drawn[0] == drawn[1] != drawn[2]
     assert not (tmp_path / "out" / "experiments" / "mine" / "pretrain").exists()
+
+
+SMALL = ("--set", "pretrain.max_steps=1", "--set", "pretrain.method.hidden=8")
+
+
+@pytest.mark.parametrize(
+    ("method", "disjoint"), [("vicreg", "false"), ("vicreg", "true"), ("dino", "true"), ("jepa", "false")]
+)
+def test_the_drawn_views_are_those_of_the_training(method, disjoint, calls, tmp_path: Path, monkeypatch) -> None:
+    drawn, trained = [], {}
+    monkeypatch.setattr(drawing, "draw_views", lambda *arguments: drawn.extend(arguments[-1]))
+    run = Training.run
+
+    def spy(self, *arguments):
+        loader = self.data.slides.loader
+        for position in range(len(loader.dataset)):
+            bag = loader.bag_of(position)
+            trained[bag.slide_id] = loader.augmentor.views(bag, 0, loader.settings.batching.limit)
+        return run(self, *arguments)
+
+    monkeypatch.setattr(Training, "run", spy)
+    sets = ["--set", f"pretrain.method.name={method}", "--set", f"pretrain.disjoint_views={disjoint}", *SMALL]
+    assert run_app(["pretrain", *calls, *sets, "--quiet"]) == 0
+    slide, views = next(iter(trained.items()))
+    assert run_app(["pretrain", *calls, *sets, "--show-views", slide, "--out", str(tmp_path / "views")]) == 0
+    panels = [panel for panel in drawn if panel.title.startswith("view ")]
+    assert len(panels) == len(views)
+    for panel, view in zip(panels, views, strict=True):
+        assert panel.kept.nonzero()[0].tolist() == view.rows.tolist()
+        assert panel.coords[panel.kept].tolist() == view.coords.tolist()
+    if disjoint == "true":
+        assert sum(panel.kept for panel in panels).max() == 1
 
 
 def test_what_cannot_be_drawn_is_an_error(calls, tmp_path: Path, capsys) -> None:

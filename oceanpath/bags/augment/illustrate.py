@@ -15,7 +15,7 @@ from oceanpath.bags.augment.bag import Patches, SourceBag, View
 from oceanpath.bags.augment.base import Augmentation, CoordTransform, Perturbation, Selection
 from oceanpath.bags.augment.render import render
 from oceanpath.bags.augment.settings import AugmentSettings
-from oceanpath.bags.augment.views import DualViewAugmentor, Limit, all_rows
+from oceanpath.bags.augment.views import Augmentor, Limit, all_rows
 
 
 class Effect(NamedTuple):
@@ -42,13 +42,14 @@ class StoredBag(NamedTuple):
     """[D]."""
 
 
-def effects(whole: StoredBag, settings: AugmentSettings, seed: int = 0, limit: Limit = all_rows) -> Iterator[Effect]:
-    """The effect of each augmentation that is on, applied alone, and then the two views of an epoch."""
+def effects(whole: StoredBag, augmentor: Augmentor, limit: Limit = all_rows) -> Iterator[Effect]:
+    """The effect of each augmentation that is on, applied alone, and then the views of the first epoch."""
+    settings = augmentor.settings
     for name, augmentation in settings.named():
         if augmentation.probability > 0:
-            view = _alone(whole.bag, name, augmentation, np.random.default_rng(seed))
+            view = _alone(whole.bag, name, augmentation, np.random.default_rng(augmentor.seed))
             yield _effect(name.replace("_", " "), whole, view, settings)
-    for number, view in enumerate(DualViewAugmentor(settings, seed, has_coords=True).views(whole.bag, 0, limit), 1):
+    for number, view in enumerate(augmentor.views(whole.bag, 0, limit), 1):
         yield _effect(f"view {number}, all together", whole, view, settings)
 
 

@@ -44,16 +44,21 @@ class Steps(NamedTuple):
 class Augmentor(ABC):
     """Makes the views of bags."""
 
-    is_disjoint = False
-    """Whether the views of a bag have no patch in common."""
+    def __init__(
+        self, settings: AugmentSettings, seed: int, has_coords: bool, count: int, *, is_disjoint: bool = False
+    ) -> None:
+        """The augmentations `left_out` are not applied to a store without coordinates.
 
-    def __init__(self, settings: AugmentSettings, seed: int, has_coords: bool, count: int) -> None:
-        """`count` is the number of views per bag; `has_coords`: whether the store has coordinates.
-
-        Without them the augmentations `left_out` are not applied.
+        Args:
+            settings: Augmentations.
+            seed: Of all random numbers.
+            has_coords: Whether the store has coordinates.
+            count: Number of views per bag.
+            is_disjoint: Whether the views of a bag have no patch in common.
         """
         self.left_out = settings.left_out(has_coords)
         self.settings, self.seed, self.count = settings.active(has_coords), seed, count
+        self.is_disjoint = is_disjoint
         self.steps = Steps.of(self.settings)
 
     @abstractmethod
@@ -83,8 +88,10 @@ class Augmentor(ABC):
 class DualViewAugmentor(Augmentor):
     """Independent views of the whole bag, two unless `count` is given."""
 
-    def __init__(self, settings: AugmentSettings, seed: int, has_coords: bool, count: int = 2) -> None:
-        super().__init__(settings, seed, has_coords, count)
+    def __init__(
+        self, settings: AugmentSettings, seed: int, has_coords: bool, count: int = 2, *, is_disjoint: bool = False
+    ) -> None:
+        super().__init__(settings, seed, has_coords, count, is_disjoint=is_disjoint)
 
     def views(self, bag: SourceBag, epoch: int, limit: Limit = all_rows) -> tuple[View, ...]:
         """See `Augmentor.views`."""
@@ -107,8 +114,10 @@ class MultiCropAugmentor(Augmentor):
         global_views: int = 2,
         local_views: int = 6,
         crops: MultiCrop = MultiCrop(),  # noqa: B008  # settings never change
+        *,
+        is_disjoint: bool = False,
     ) -> None:
-        super().__init__(settings, seed, has_coords, global_views + local_views)
+        super().__init__(settings, seed, has_coords, global_views + local_views, is_disjoint=is_disjoint)
         self.global_views, self.crops, self.has_coords = global_views, crops, has_coords
         noise = self.settings.gaussian_noise
         louder = noise.model_copy(update={"share": noise.share * crops.local_noise})

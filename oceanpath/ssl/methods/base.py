@@ -82,7 +82,7 @@ class Method(nn.Module, ABC):
     selects_by: ClassVar[Literal["loss", "lidar"]] = "loss"
     """How the best step is chosen on validation views: the lowest loss or, where a teacher changes the meaning of the
     loss, the highest LiDAR."""
-    least_bags: ClassVar[int] = 2
+    least_bags: int = 2
     """Minimum number of bags per batch."""
 
     def __init__(self, aggregator: BaseMIL, head: nn.Module) -> None:

@@ -2,7 +2,8 @@
 
 The student sees all views, the teacher the global ones. As in the paper, section 3.2 and appendix: the centre is
 updated once per optimiser step, the teacher's temperature rises linearly, and the prototypes rest in the first epoch.
-The projector has three layers and a bottleneck of 256.
+The projector has three layers and a bottleneck of 256. Unlike in the paper, the bottleneck can be standardised over the
+batch: see decision 0050.
 """
 
 from __future__ import annotations
@@ -26,12 +27,12 @@ class DINO(Method):
     """Two global views and several local ones."""
 
     selects_by = "lidar"
-    least_bags = 1
     centre: Tensor
 
     def __init__(self, settings: DINOSettings, aggregator: BaseMIL, _: int) -> None:
-        head = Prototypes(aggregator.embed_dim, settings.hidden, settings.out, settings.prototypes)
-        super().__init__(aggregator, head)
+        widths = settings.hidden, settings.out, settings.prototypes
+        super().__init__(aggregator, Prototypes(aggregator.embed_dim, *widths, by_batch=settings.standardised))
+        self.least_bags = 2 if settings.standardised else 1
         self.settings = settings
         self.teacher = Teacher(self.student)
         self.register_buffer("centre", torch.zeros(settings.prototypes))

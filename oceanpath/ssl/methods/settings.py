@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from oceanpath.settings import Settings
+from oceanpath.settings import Settings, added
 
 
 class MethodSettings(Settings):
@@ -80,6 +80,9 @@ class DINOSettings(_WithTeacher):
     """Momentum of the mean that is subtracted from the teacher's scores; updated once per step."""
     frozen_epochs: int = Field(1, ge=0)
     """Number of epochs in which the prototypes do not change."""
+    standardised: bool = added(False)
+    """Whether the bottleneck of the projector is standardised over the batch, so that what all slides have in common is
+    not compared. Assignments then differ where slides are similar, if `frozen_epochs` is as large as `epochs`."""
 
 
 class JEPASettings(MethodSettings):

@@ -21,7 +21,7 @@ from oceanpath.fit.seeds import derive, seed_torch
 from oceanpath.fit.step_plan import StepPlan
 from oceanpath.models.registry import build_aggregator
 from oceanpath.ssl.distributed import WHOLE, Share
-from oceanpath.ssl.methods.base import Method
+from oceanpath.ssl.methods.base import ViewRequest
 from oceanpath.ssl.methods.registry import build_method
 from oceanpath.stages.pretrain.cohort import PretrainCohort
 from oceanpath.stages.pretrain.devices import device_of
@@ -47,7 +47,7 @@ def prepare_training(
     Raises: ExperimentError: the batching strategy does not make the views of the method, or there are fewer training
         slides than devices.
     """
-    seed, device = derive(settings.seed, "pretrain", cohort.folder), device_of(settings, share.rank)
+    seed, device = training_seed(settings, cohort.folder), device_of(settings, share.rank)
     seed_torch(seed, "weights")
     aggregator = build_aggregator(settings.model, store.dim)
     method = build_method(settings.method, aggregator, len(cohort.label_names)).to(device)
@@ -57,7 +57,7 @@ def prepare_training(
         raise ExperimentError("too many devices", where="[pretrain] devices", expected=most, got=share.processes)
     fit_input_norm(method, store, train.numbers, seed)
     facts = StoreFacts(feature_deviation(store, train.numbers, seed), neighbour_table(store, tables, note))
-    readers, views = max(1, settings.workers), _views(settings, method, store)
+    readers, views = max(1, settings.workers), view_settings(settings, method.views, store)
     slides, validation = (
         Slides(ViewLoader(dataset, replace(views, seed=derive(seed, purpose), min_batch=least), facts, readers), people)
         for dataset, purpose, least, people in (
@@ -78,12 +78,17 @@ def monitored_pairs(val: BagDataset, facts: StoreFacts, limit: int, seed: int) -
     return ViewLoader(BagDataset(val.store, val.numbers[:limit]), settings, facts)
 
 
-def _views(settings: PretrainSettings, method: Method, store: Store) -> ViewSettings:
-    """How the views of a method are drawn, without a seed.
+def training_seed(settings: PretrainSettings, folder: str = "") -> int:
+    """The seed of a training, or of the one whose results are in the `folder` of a fold."""
+    return derive(settings.seed, "pretrain", folder)
+
+
+def view_settings(settings: PretrainSettings, wanted: ViewRequest, store: Store) -> ViewSettings:
+    """How the views that a method wants are drawn, without a seed.
 
     Raises: ExperimentError: the batching strategy does not make them.
     """
-    batching, wanted = settings.view_batching(), method.views
+    batching = settings.view_batching()
     if reason := refusal(settings.method.name, wanted.is_blocks, batching, store.has_coords):
         raise refused_batching(settings, reason)
     counts = wanted.global_views, wanted.local_views, wanted.is_blocks

@@ -93,7 +93,8 @@ def numbers() -> dict[str, Any]:
         found[name] = [of_view(view) for view in augmentor.views(bag, 2)]
         found[f"rows, {name}"] = [augmentor.most_rows(n) for n in (1, 30, 260, 5000)]
     found["effects"] = [
-        [one.name, int(one.kept.sum()), brief(one.change), brief(one.coords)] for one in effects(whole, SETTINGS, 3)
+        [one.name, int(one.kept.sum()), brief(one.change), brief(one.coords)]
+        for one in effects(whole, DualViewAugmentor(SETTINGS, 3, True))
     ]
     views = torch.tensor([0, 0, 1])
     found["noise"] = [brief(noise_rows(torch.tensor([at, 0.25]), views, 5)) for at in (0.0, 0.5, 0.999999)]
@@ -133,7 +134,7 @@ def test_a_crop_by_area_has_the_root_of_it_as_its_side() -> None:
 
 def test_effects_of_single_augmentations_leave_the_rest_as_it_was() -> None:
     whole = StoredBag(BAG, STORED, NEAR, np.ones(DIM, np.float32))
-    found = {one.name: one for one in effects(whole, SETTINGS)}
+    found = {one.name: one for one in effects(whole, DualViewAugmentor(SETTINGS, 0, True))}
     for name, one in SETTINGS.named():
         effect = found[name.replace("_", " ")]
         assert (not effect.kept.all()) == isinstance(one, Selection), name
@@ -141,7 +142,7 @@ def test_effects_of_single_augmentations_leave_the_rest_as_it_was() -> None:
         assert (not np.array_equal(effect.coords, COORDS)) == isinstance(one, CoordTransform), name
         assert (effect.change[~effect.kept] == 0).all()
     assert list(found)[-2:] == ["view 1, all together", "view 2, all together"]
-    names = [one.name for one in effects(whole, AugmentSettings.off())]
+    names = [one.name for one in effects(whole, DualViewAugmentor(AugmentSettings.off(), 0, True))]
     assert names == ["view 1, all together", "view 2, all together"]
 
 

@@ -62,8 +62,7 @@ def test_views_of_any_bag_are_parts_of_it_and_never_empty(augmentor, n: int, bag
 @pytest.mark.parametrize("augmentor", [DualViewAugmentor, MultiCropAugmentor])
 def test_disjoint_views_have_no_patch_in_common(augmentor, bag_of) -> None:
     for coords in (True, False):
-        make = augmentor(AugmentSettings(), 0, coords)
-        make.is_disjoint = True
+        make = augmentor(AugmentSettings(), 0, coords, is_disjoint=True)
         for epoch in range(5):
             rows = np.concatenate([view.rows for view in make.views(bag_of(90, coords), epoch)])
             assert len(rows) == len(np.unique(rows)) <= 90

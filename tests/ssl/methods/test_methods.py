@@ -118,6 +118,24 @@ def test_dino_warms_up_its_temperature_and_freezes_its_prototypes_in_the_first_e
     assert not torch.equal(prototypes, before)
 
 
+def test_a_standardised_bottleneck_separates_slides_that_are_almost_equal() -> None:
+    random = torch.Generator().manual_seed(0)
+    embeddings = torch.randn(1, 16, generator=random) + 1e-3 * torch.randn(64, 16, generator=random)
+    spread = {}
+    for standardised in (False, True):
+        method = small_method("dino", standardised=standardised, out=16)
+        assert isinstance(method, DINO)
+        heads = (method.train().student.head, method.teacher.module.head, method.eval().student.head)
+        with torch.no_grad():
+            scores = [head(embeddings) for head in heads]
+        torch.testing.assert_close(scores[0], scores[1])  # statistics of the batch, also in the teacher's eval mode
+        torch.testing.assert_close(scores[0], scores[2])
+        spread[standardised] = float(scores[0].std(dim=0).mean())
+        assert method.least_bags == 1 + standardised
+    assert spread[False] < 1e-3
+    assert spread[True] == pytest.approx(0.25, abs=0.05)  # 1 / √16: that of random directions
+
+
 def test_dino_s_scores_are_cosines_and_local_views_are_seen_by_the_student_alone() -> None:
     method = small_method("dino", local_views=4)
     assert isinstance(method, DINO)
