@@ -86,8 +86,7 @@ def predict(
     output.prepare()
     folders = {"attention": attention, "heatmap": heatmap, "geojson": geojson}
     folders |= {"ome-tiff": ome_tiff, "ome-zarr": ome_zarr, "dicom": dicom}
-    given = {option: folder for option, folder in folders.items() if folder is not None}
-    _check_maps(given, contributions=contributions)
+    given = _checked_folders(folders, contributions=contributions)
     if bundle is None and experiment is None and bundle_in(paths[0]) is not None:
         bundle, *paths = paths
     place = find_bundle(bundle_folder(bundle, experiment, workspace))
@@ -124,15 +123,17 @@ def _checked_unit(contract: Contract, patients: Path | None, folders: Mapping[st
     return "patients"
 
 
-def _check_maps(folders: Mapping[str, Path], *, contributions: bool) -> None:
-    """Check that maps can be written. Raises: ExperimentError. MissingExtraError: a format needs another package."""
+def _checked_folders(options: Mapping[str, Path | None], *, contributions: bool) -> dict[str, Path]:
+    """The folders of maps that were given. Raises: ExperimentError. MissingExtraError: a format needs a package."""
     from oceanpath.artifacts.score_images.formats import check_packages
 
+    folders = {option: folder for option, folder in options.items() if folder is not None}
     prepare_folders(**folders)
     check_packages(folders)
     if contributions and not folders:
         do = "Name a folder, for example with --attention DIR."
         raise ExperimentError("contributions are part of maps, and none is requested", where="--contributions", do=do)
+    return folders
 
 
 def _maps(

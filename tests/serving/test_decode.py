@@ -237,4 +237,4 @@ def test_many_threads_get_their_own_files():
     bags = [np.full((1 + i, 4), i, np.float32) for i in range(6)]
     with ThreadPoolExecutor(6) as pool:
         found = list(pool.map(READER.read, [h5(features=bag) for bag in bags]))
-    assert all(np.array_equal(one.features, bag) for one, bag in zip(found, bags, strict=True))
+    assert all(np.array_equal(one.array, bag) for one, bag in zip(found, bags, strict=True))
