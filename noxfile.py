@@ -47,6 +47,8 @@ def tests(session: nox.Session) -> None:
     command, one_thread = ("python", "-m", "pytest", "-rs", *session.posargs), {"OMP_NUM_THREADS": "1"}
     success = [0, 5] if session.posargs else [0]  # 5: no test of this half is selected
     session.run(*command, *PARALLEL, "-m", "not alone", env=one_thread, success_codes=success)
+    files = [str(path) for path in Path("tests").rglob("test_*.py") if "mark.alone" in path.read_text()]
+    command = ("python", "-m", "pytest", "-rs", *(session.posargs or files))
     session.run(*command, "-m", "alone", env=one_thread, success_codes=success)
 
 
@@ -108,7 +110,12 @@ def constraints(session: nox.Session) -> None:
 def kills(session: nox.Session) -> None:
     """Kill, stop, force and prune simultaneous runs, also on full disks: no process remains and no result is lost."""
     _install(session)
-    tests = ["tests/test_kill.py", "tests/test_kill_extract.py", "tests/test_child_process.py"]
+    tests = [
+        "tests/test_kill.py",
+        "tests/test_kill_extract.py",
+        "tests/test_child_process.py",
+        "tests/cli/test_signals.py",
+    ]
     tests += ("tests/pipeline/test_together.py", "tests/pipeline/test_full_disk.py", "tests/pipeline/test_locks.py")
     variables = {"OCEANPATH_KILLS": "20", "OCEANPATH_ROUNDS": "20", "OMP_NUM_THREADS": "1"}
     session.run("python", "-m", "pytest", "-rs", "-s", "--timeout=3600", *tests, env=variables)
@@ -141,7 +148,8 @@ def bundles(session: nox.Session) -> None:
     _install(session)
     variables = {"OCEANPATH_BYTES": "2000", "OCEANPATH_AGGREGATORS": "all", "OMP_NUM_THREADS": "1"}
     tests = ["tests/serving/test_changed_bytes.py", "tests/stages/export/test_checkpoint.py"]
-    tests.append("tests/stages/export/test_replay.py")
+    tests += ["tests/stages/export/test_replay.py", "tests/serving/test_served_equals_evaluated.py"]
+    tests.append("tests/models/verify/test_contract.py")
     session.run("python", "-m", "pytest", "-rs", *tests, env=variables)
 
 

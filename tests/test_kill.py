@@ -5,6 +5,7 @@ OCEANPATH_KILLS says how many kills to try; ``nox -s kills`` tries twenty and in
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import random
@@ -25,7 +26,7 @@ from oceanpath.stages.catalog import CATALOG
 
 from .conftest import bare_seconds
 
-KILLS = int(os.environ.get("OCEANPATH_KILLS", "4"))
+KILLS = int(os.environ.get("OCEANPATH_KILLS", "2"))
 SMALL = """
 name = "small"
 [demo]
@@ -56,6 +57,10 @@ ONLY = {"pretrain": ("--set", "pretrain.method=vicreg", "--set", "pretrain.epoch
 LONG = {"train": ("--set", "train.epochs=100000", "--set", "train.patience=100000")}
 """A training that no test waits for: a step that ends before the signal is not interrupted."""
 INTERRUPTED = STAGES if KILLS >= 20 else ["extract", "train"]
+STOPPED = [("extract", "2", signal.SIGTERM), ("train", "2", signal.SIGKILL), ("train", "1", signal.SIGTERM)]
+"""Stages, jobs and signals: every combination in ``nox -s kills``."""
+if KILLS >= 20:
+    STOPPED = list(itertools.product(("extract", "train"), ("1", "2"), (signal.SIGTERM, signal.SIGKILL)))
 TRIES = 20 if KILLS >= 20 else 1
 WORDS = "interrupted: finished results are kept; run the same command again to continue\n"
 
@@ -154,9 +159,7 @@ def states(workspace: Path, stage: str) -> tuple[str, str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("jobs", ["1", "2"])
-@pytest.mark.parametrize("stage", ["extract", "train"])
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(("stage", "jobs", "number"), STOPPED)
 def test_no_process_outlives_a_run_that_is_stopped(undisturbed, stage: str, jobs: str, number: int) -> None:
     file, metrics, _ = undisturbed
     workspace, moments, slowest = file.parent / f"{stage}-{jobs}-{number}", random.Random(jobs), 0.0

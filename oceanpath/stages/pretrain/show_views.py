@@ -39,7 +39,7 @@ def show_views(store: Store, slide_id: str, settings: PretrainSettings, path: Pa
     bag = SourceBag(slide_id, store.length(number), store.dim, coords, spacing_of(coords))
     stored = tensor_of(np.array(store.stored(number)), store)
     whole = StoredBag(bag, stored, nearest_rows(coords), feature_deviation(store, range(len(store))))
-    method = build_method(settings.method, build_aggregator(settings.model, store.dim), classes=2)  # any number
+    method = build_method(settings.method, build_aggregator(settings.model, store.dim), 2)  # any number of labels
     views = replace(view_settings(settings, method.views, store), seed=derive(training_seed(settings), "rows"))
     shown = effects(whole, augmentor_of(views, has_coords=True), views.batching.limit)
     draw_views(path, slide_id, coords, bag.spacing, [ViewPanel(*effect) for effect in shown])

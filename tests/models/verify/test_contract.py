@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pytest
@@ -27,15 +28,16 @@ EXTRA: list[dict[str, Any]] = [
     {"name": "transmil", "input_norm": "none", "hidden": 16, "heads": 2, "layers": 3, "landmarks": 8},
 ]
 CASES = [small(name) for name in aggregator_names()] + EXTRA
-SLOW = {"bimamba": {"layers": 1}, "transmil": {}}
+SLOW = {"bimamba": {"layers": 1}, "transformer": {}, "transmil": {}}
+ALL = os.environ.get("OCEANPATH_AGGREGATORS") == "all"
+"""Also those whose export takes many seconds: in ``nox -s bundles``."""
 EXPORTED = [
     pytest.param(
         raw | SLOW.get(raw["name"], {}),
         id=f"{raw['name']}-{i}",
-        marks=[pytest.mark.slow] if raw["name"] in SLOW else [],
     )
     for i, raw in enumerate(CASES)
-    if raw.get("layers") != 3
+    if raw.get("layers") != 3 and (ALL or raw["name"] not in SLOW)
 ]
 
 every = pytest.mark.parametrize("raw", CASES, ids=lambda raw: "-".join(str(v) for v in raw.values() if v != 16))
