@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from oceanpath.artifacts.analysis_plan import read_plan
-from oceanpath.artifacts.bag_unit import SLIDE
+from oceanpath.artifacts.bag_unit import SLIDE, unit_of
 from oceanpath.cli.cohort_flow import flow_lines
 from oceanpath.cli.commands import command, experiment_command, workspace_flag
 from oceanpath.cli.invocation import Common
@@ -49,7 +49,8 @@ def next_commands(states: list[StepState], experiment: Experiment, common: Commo
     """Useful next commands; each can be run as printed."""
     names = {state.step.stage.name for state in states}
     commands = [command("ledger", "show", *workspace_flag(common.workspace))]
-    if "export" in names and experiment.base.value("data.bag") == SLIDE:  # patients are not served
+    if "export" in names and all(unit_of(state.step.settings.identity()) == SLIDE for state in states):
+        # bundles that predict patients are not served
         commands.append(command("serve", f"{common.workspace}/experiments/{experiment.name}/export"))
     if "train" in names and "eval" not in names:
         commands.append(experiment_command("eval", common, experiment))

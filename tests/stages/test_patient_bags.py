@@ -100,8 +100,9 @@ def test_there_are_no_metrics_of_slides_and_the_reason_is_stated(ran: Ran, capsy
     assert metrics["subgroups"]["columns"]["sex"]["too_small"] == {"f": 12, "m": 12}
     capsys.readouterr()
     assert ran.run() == 0
-    assert run_app(["eval", "-e", str(ran.folder / f"{NAME}.toml"), "--workspace", str(ran.folder / "out")]) == 0
+    assert run_app(["export", "-e", str(ran.folder / f"{NAME}.toml"), "--workspace", str(ran.folder / "out")]) == 0
     printed = capsys.readouterr().out
+    assert "oceanpath ledger show" in printed and "oceanpath serve" not in printed
     assert "patients, n = 24" in printed and "slides, n" not in printed and "patient_bags: " in printed
 
 
