@@ -115,6 +115,7 @@ def kills(session: nox.Session) -> None:
         "tests/test_kill_extract.py",
         "tests/test_child_process.py",
         "tests/cli/test_signals.py",
+        "tests/stages/train/test_patient_bags.py",
     ]
     tests += ("tests/pipeline/test_together.py", "tests/pipeline/test_full_disk.py", "tests/pipeline/test_locks.py")
     variables = {"OCEANPATH_KILLS": "20", "OCEANPATH_ROUNDS": "20", "OMP_NUM_THREADS": "1"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 import pytest
@@ -79,11 +80,15 @@ KINDS = (
     Kind("parts of extraction", "slide parts", "out/parts/extract/*/**/*.[hj]*", (step("extract"), step("mmap"))),
     of_step("list of curate", "curate/*/pre*", again("mmap"), "curate", "slides"),
 )  # fmt: skip  # one line for each
+LONG = {"best.ckpt of variants", "metrics.json (end of a run)"}
+"""Each trial takes many seconds; other kinds read the same files."""
+TRIED = KINDS if "OCEANPATH_DAMAGE" in os.environ else [kind for kind in KINDS if kind.name not in LONG]
+"""All kinds: in ``nox -s damage``."""
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(7200)
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+@pytest.mark.parametrize("kind", TRIED, ids=lambda kind: kind.name)
 def test_nothing_damaged_is_used_in_silence(kind: Kind, project: Callable[[str], Project]) -> None:
     for how, counts in count(project(kind.state), kind).items():
         assert not [verdict for verdict in BAD if counts[verdict]], (how, counts)

@@ -116,6 +116,7 @@ def test_a_model_that_reads_coordinates_is_shipped_with_them(tmp_path, name):
     assert max(stored.differences.values()) < 1e-5
 
 
+@pytest.mark.skipif(not ALL, reason="run by `nox -s bundles`")
 def test_a_reader_of_coordinates_without_any_is_shipped_as_it_was_evaluated(tmp_path):
     study = write_study(tmp_path, READERS["perceiver"])
     assert export(study, tmp_path / "out").contract.coords == "unused"
@@ -130,7 +131,7 @@ def test_a_model_that_reads_no_coordinates_is_shipped_as_it_was_evaluated(tmp_pa
     assert answered(study, tmp_path / "out") < 1e-5
 
 
-@pytest.mark.parametrize("form", ["onnx", "torchscript"])
+@pytest.mark.parametrize("form", ["onnx", "torchscript"] if ALL else ["onnx"])
 def test_a_file_that_passes_over_coordinates_is_not_shipped(tmp_path, monkeypatch, form):
     """The fault that was: the export gave no coordinates to the model, and was compared with itself."""
     study = write_study(tmp_path, READERS["perceiver"], coords=True)
