@@ -14,6 +14,7 @@ with the same spacing are on one grid.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -53,6 +54,12 @@ def read_patient_bags(folder: Path) -> dict[str, tuple[str, ...]]:
     return {str(name): tuple(own["slide_id"].sort_values()) for name, own in table.groupby("patient_id", sort=True)}
 
 
+def copy_patient_bags(unit: Path, out: Path) -> None:
+    """Copy patient_bags.parquet of the folder `unit` to `out`; where bags are slides there is none."""
+    if (unit / FILE).is_file():
+        shutil.copyfile(unit / FILE, out / FILE)
+
+
 def one_row_per_patient(rows: pd.DataFrame) -> pd.DataFrame:
     """The first row of each patient, with the patient id as its slide id; `rows` has one row per slide."""
     first = rows.sort_values("slide_id").drop_duplicates("patient_id")
@@ -65,6 +72,11 @@ def one_row_per_slide(rows: pd.DataFrame, bags: Mapping[str, Sequence[str]]) -> 
         return rows
     slides = rows["slide_id"].map({name: list(own) for name, own in bags.items()})
     return rows.assign(slide_id=slides).explode("slide_id", ignore_index=True)
+
+
+def shifted(coords: Sequence[NDArray[np.int32]], shifts: NDArray[np.int32]) -> NDArray[np.int32]:
+    """The coordinates of a bag, [n, 2], from those of its slides and their `slide_shifts`."""
+    return np.concatenate([own + shift for own, shift in zip(coords, shifts, strict=True)])
 
 
 def slide_shifts(coords: Sequence[NDArray[np.int32]], where: object = "") -> NDArray[np.int32]:
@@ -83,9 +95,6 @@ def slide_shifts(coords: Sequence[NDArray[np.int32]], where: object = "") -> NDA
             right += gap + int(own[:, 0].max()) - int(left)
         bottom = max(int(own[:, 1].max()) + int(shift[1]) for own, shift in zip(coords, shifts, strict=True))
         if (largest := max(right, bottom)) > LARGEST:
-            what, expected = (
-                "the slides of a patient are too wide to be placed next to each other",
-                f"at most {LARGEST}",
-            )
-            raise ArtifactError(what, where=where, expected=f"{expected} level-0 pixels", got=largest)
+            what = "the slides of a patient are too wide to be placed next to each other"
+            raise ArtifactError(what, where=where, expected=f"at most {LARGEST} level-0 pixels", got=largest)
     return shifts.astype(np.int32)

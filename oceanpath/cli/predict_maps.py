@@ -20,7 +20,7 @@ from oceanpath.figures.heatmap import MapOptions, Signed
 from oceanpath.figures.slide_map import MappedPatches, draw_slide, thumbnail_of
 from oceanpath.serving.answer_rows import SlideAnswer
 from oceanpath.serving.prediction_request import PredictionRequest
-from oceanpath.serving.slide_engine import AnyEngine
+from oceanpath.serving.slide_engine import AnyEngine, SlidePrediction
 from oceanpath.serving.slide_inputs import SlideInput, StoredSlide, Verify
 from oceanpath.slides.patch_geometry import known_geometry, known_plane
 
@@ -33,22 +33,26 @@ SAME_SHARE = 1e-4
 
 def require_attention(engine: AnyEngine, where: Path) -> None:
     """Raise ExperimentError if the model of a bundle gives all patches of its reference bag the same weight."""
-    patches = engine.facts.golden.patches
-    bag = golden_bag(patches, engine.facts.contract.feature_dim)
-    attention = engine.predict(bag, golden_coords(patches), Provenance(slide_id="golden")).attention
-    if np.ptp(attention) * patches <= SAME_SHARE:
+    prediction = _golden_prediction(engine)
+    if np.ptp(prediction.attention) * prediction.n_patches <= SAME_SHARE:
         what, got = "this architecture has no attention: all patches have the same weight", engine.facts.model["name"]
         raise ExperimentError(what, where=where, got=got, do="Leave out the options that write maps.")
 
 
 def require_contributions(engine: AnyEngine, where: Path) -> None:
     """Raise ExperimentError if the model of a bundle is not a sum over the patches of its reference bag."""
-    patches = engine.facts.golden.patches
-    bag = golden_bag(patches, engine.facts.contract.feature_dim)
-    prediction = engine.predict(bag, golden_coords(patches), Provenance(slide_id="golden"), explains=True)
-    if engine.contributions(prediction) is None:
+    if engine.contributions(_golden_prediction(engine, explains=True)) is None:
         what, got = "the predictions of this model are not sums over patches", engine.facts.model["name"]
         raise ExperimentError(what, where=where, got=got, do="Leave out --contributions; maps show the attention.")
+
+
+def _golden_prediction(engine: AnyEngine, *, explains: bool = False) -> SlidePrediction:
+    """The prediction for the reference bag of a bundle."""
+    patches = engine.facts.golden.patches
+    bag = golden_bag(patches, engine.facts.contract.feature_dim)
+    known = Provenance(slide_id="golden")
+    prediction: SlidePrediction = engine.predict(bag, golden_coords(patches), known, explains=explains)
+    return prediction
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import numpy as np
 from oceanpath.errors import shorten_list
 from oceanpath.hdf5.byte_runs import Runs, is_implausible
 from oceanpath.hdf5.chunks import Chunks, file_bytes, grid_of, in_order, tree_chunks
-from oceanpath.hdf5.rows import BLOCK_BYTES, INFLATABLE, ReadMethod, chunked_method
+from oceanpath.hdf5.rows import INFLATABLE, ReadMethod, block_rows, chunked_method
 
 NATIVE: Literal["="] = "="
 LAYOUT_MESSAGE, CONTINUATION_MESSAGE = 8, 16
@@ -159,7 +159,7 @@ def stored_method(stored: DatasetStorage, handle: int) -> ReadMethod | None:
 
 def rows_at_once(stored: DatasetStorage) -> int:
     """Rows per read by the library: about one block, and whole chunks, so that no chunk is read twice."""
-    rows = max(1, BLOCK_BYTES // max(1, stored.shape[-1] * stored.dtype.itemsize))
+    rows = block_rows(stored.shape[-1] * stored.dtype.itemsize)
     if stored.sides and len(stored.shape) > 1:
         rows = max(1, rows // stored.sides[-2]) * stored.sides[-2]
     return int(rows)

@@ -76,6 +76,11 @@ def stored_bytes(method: ReadMethod) -> int:
     return method.nbytes if isinstance(method, Runs) else int(method.chunks.sizes.sum())
 
 
+def block_rows(row_bytes: int) -> int:
+    """Number of rows of `row_bytes` bytes that have about `BLOCK_BYTES`; at least 1."""
+    return max(1, BLOCK_BYTES // max(1, row_bytes))
+
+
 def table_shape(shape: tuple[int, ...]) -> tuple[int, int]:
     """(N, D) of an array [N, D] or [1, N, D]; an array [D] is one row."""
     return (1, shape[0]) if len(shape) == 1 else (shape[-2], shape[-1])
@@ -103,7 +108,7 @@ def run_blocks(runs: Runs, handle: int, shape: tuple[int, int], dtype: np.dtype[
     n, dim = shape
     if not n:
         return
-    rows = rows or max(1, BLOCK_BYTES // max(1, dim * dtype.itemsize))
+    rows = rows or block_rows(dim * dtype.itemsize)
     block = np.empty((min(rows, n), dim), dtype)
     raw, row = block.data.cast("B"), dim * dtype.itemsize
     for start in range(0, n, rows):

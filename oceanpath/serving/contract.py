@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from oceanpath.artifacts.bundle.facts import Capping, Contract
 from oceanpath.artifacts.features.provenance import Provenance
-from oceanpath.artifacts.patient_bags import GAP_STEPS, UNKNOWN_STEP
+from oceanpath.artifacts.patient_bags import GAP_STEPS, LARGEST, UNKNOWN_STEP
 from oceanpath.bags.cap import Cap
 from oceanpath.errors import ArtifactError, ExperimentError
 from oceanpath.serving.errors import (
@@ -23,8 +23,6 @@ from oceanpath.serving.errors import (
 )
 from oceanpath.serving.stored_rows import Features
 
-EXACT = 1 << 24
-"""Integers up to this are exact in float32, the dtype of coordinates in the model."""
 EXACT_DTYPE = "float32"
 """A store of this type contains the features as they were extracted; they are rounded to the contract's type."""
 SAME_MPP = 0.02
@@ -59,8 +57,8 @@ def validate_coords(contract: Contract, coords: NDArray[Any] | None, n: int) -> 
     if coords.shape != (n, 2):
         raise BadFeaturesError("the coords have the wrong shape", expected=[n, 2], got=list(coords.shape))
     pixels = np.rint(np.asarray(coords, np.float64))
-    if not (np.abs(pixels) <= EXACT).all():
-        raise BadFeaturesError("the coords are not finite or too large", expected=f"level-0 pixels, at most {EXACT}")
+    if not (np.abs(pixels) <= LARGEST).all():
+        raise BadFeaturesError("the coords are not finite or too large", expected=f"level-0 pixels, at most {LARGEST}")
     return pixels.astype(np.int32)
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from oceanpath.artifacts.bundle.facts import Contract
 from oceanpath.artifacts.cohort.table import TableQuery, read_cohort
 from oceanpath.artifacts.features.provenance import Provenance
-from oceanpath.artifacts.patient_bags import slide_shifts
+from oceanpath.artifacts.patient_bags import shifted, slide_shifts
 from oceanpath.errors import ExperimentError, refuse, shorten_list
 from oceanpath.serving.contract import sample_rows, validate_coords, validate_features, validate_provenance
 from oceanpath.serving.prediction_request import PredictionRequest
@@ -63,8 +63,7 @@ class PatientInput:
         coords = [each.coords for each in slides if each.coords is not None]
         placed = None
         if len(coords) == len(slides):
-            shifts = slide_shifts(coords, where=f"patient {self.name}")
-            placed = np.concatenate([own + shift for own, shift in zip(coords, shifts, strict=True)])
+            placed = shifted(coords, slide_shifts(coords, where=f"patient {self.name}"))
         return PredictionRequest(np.concatenate([each.features for each in slides]), placed, joined, tuple(notes))
 
     def _read(self, slide: SlideInput) -> _Slide:

@@ -16,7 +16,7 @@ from oceanpath.errors import ExperimentError, OceanPathError
 from oceanpath.folders import list_folder
 from oceanpath.serving.errors import BadSlideError, RequestError, UnknownSlideError
 from oceanpath.serving.slide_folder import check_is_id
-from oceanpath.slides.folder import KNOWN, group_by_id, slide_files
+from oceanpath.slides.folder import KNOWN, group_by_id, one_file_each, slide_files
 from oceanpath.slides.reader import SlideReader, open_slide
 
 MOST_OPEN = 8
@@ -60,11 +60,7 @@ class SlideImages:
             raise ExperimentError("the folder of slides cannot be read", where=where, got=error, do=do) from error
         if not found:
             raise ExperimentError("the folder contains no slides", where=where, expected=" ".join(KNOWN))
-        for name, files in found.items():
-            if len(files) > 1:
-                got = f"{name}: " + " and ".join(str(file.relative_to(path)) for file in files)
-                raise ExperimentError("two slides have the same id", where=where, got=got, do="Rename one of them.")
-        return cls({name: files[0] for name, files in found.items()}, is_configured=True)
+        return cls(one_file_each(found, path, where), is_configured=True)
 
     @contextmanager
     def reader(self, slide_id: str) -> Iterator[SlideReader]:

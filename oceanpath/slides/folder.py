@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from oceanpath.artifacts.cohort.ids import CLOSED_SUFFIXES, SLIDE_SUFFIXES, is_one_file, slide_id
+from oceanpath.errors import ExperimentError
 from oceanpath.folders import Listing
 
 DICOM, MIRAX = ".dcm", ".mrxs"
@@ -14,6 +16,15 @@ KNOWN = (*SLIDE_SUFFIXES, *CLOSED_SUFFIXES)
 def slide_files(root: Path, listing: Listing) -> list[Path]:
     """The files of a listed folder that are slides by their suffix, sorted by name."""
     return [root / name for name in sorted(listing.files) if PurePosixPath(name).suffix.lower() in KNOWN]
+
+
+def one_file_each(grouped: Mapping[str, Sequence[Path]], root: Path, where: object) -> dict[str, Path]:
+    """Slide id → its file, of slides below `root`. Raises: ExperimentError: two slides have the same id."""
+    for name, files in grouped.items():
+        if len(files) > 1:
+            got = f"{name}: " + " and ".join(str(path.relative_to(root)) for path in files)
+            raise ExperimentError("two slides have the same id", where=where, got=got, do="Rename one of them.")
+    return {name: files[0] for name, files in grouped.items()}
 
 
 def group_by_id(paths: list[Path]) -> dict[str, list[Path]]:

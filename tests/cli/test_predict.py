@@ -286,7 +286,8 @@ def test_a_bundle_without_attention_is_refused_before_any_slide():
         facts = SimpleNamespace(
             golden=SimpleNamespace(patches=4), contract=SimpleNamespace(feature_dim=2), model={"name": "static"}
         )
-        return SimpleNamespace(facts=facts, predict=lambda *_: SimpleNamespace(attention=weights.astype(np.float32)))
+        prediction = SimpleNamespace(attention=weights.astype(np.float32), n_patches=len(weights))
+        return SimpleNamespace(facts=facts, predict=lambda *_, **__: prediction)
 
     with pytest.raises(ExperimentError, match=r"this architecture has no attention.*static"):
         require_attention(engine_with(np.full(4, 0.25)), Path("bundle"))

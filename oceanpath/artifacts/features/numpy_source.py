@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from oceanpath.artifacts.features.container import Source, refuse_bomb
 from oceanpath.artifacts.features.npy_header import NpyHeader, map_npy, read_npy_header
-from oceanpath.hdf5.rows import BLOCK_BYTES, table_shape
+from oceanpath.hdf5.rows import block_rows, table_shape
 
 MAX_ARRAYS, MAX_ATTRIBUTE_BYTES = 1000, 1 << 16
 NAMELESS = "arr_0"
@@ -76,7 +76,7 @@ def _rows(archive: zipfile.ZipFile, info: zipfile.ZipInfo, header: NpyHeader, ro
             _fill(stream, flat)
             yield from sliced(flat.T, rows)
             return
-        rows = rows or max(1, BLOCK_BYTES // max(1, dim * header.dtype.itemsize))
+        rows = rows or block_rows(dim * header.dtype.itemsize)
         block = np.empty((min(rows, n), dim), header.dtype)
         for start in range(0, n, rows):
             part = block[: min(rows, n - start)]
@@ -107,5 +107,5 @@ def _scalar(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Any:
 def sliced(array: NDArray[Any], rows: int = 0) -> Iterator[NDArray[Any]]:
     """Blocks of the rows of an array [N, D], [1, N, D] or [D] in memory, or mapped; default: about 4 MiB each."""
     table = array.reshape(table_shape(array.shape))
-    rows = rows or max(1, BLOCK_BYTES // max(1, table[:1].nbytes))
+    rows = rows or block_rows(table[:1].nbytes)
     return (np.array(table[start : start + rows]) for start in range(0, len(table), rows))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from oceanpath.artifacts.features.container import Source, UnreadableError, refuse_bomb
 from oceanpath.errors import MissingExtraError
-from oceanpath.hdf5.rows import BLOCK_BYTES, table_shape
+from oceanpath.hdf5.rows import block_rows, table_shape
 
 MAX_DEPTH = 8
 
@@ -65,7 +65,7 @@ def _rows(array: Any) -> Iterator[NDArray[Any]]:
     if len(array.shape) == 1:
         yield np.asarray(array[:]).reshape(n, dim)
         return
-    rows = max(1, BLOCK_BYTES // max(1, dim * array.dtype.itemsize))
+    rows = block_rows(dim * array.dtype.itemsize)
     rows = max(1, rows // array.chunks[-2]) * array.chunks[-2]  # whole chunks: none is read twice
     leading = (0,) * (len(array.shape) - 2)
     for start in range(0, n, rows):

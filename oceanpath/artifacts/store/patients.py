@@ -12,7 +12,7 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
-from oceanpath.artifacts.patient_bags import read_patient_bags, slide_shifts
+from oceanpath.artifacts.patient_bags import read_patient_bags, shifted, slide_shifts
 from oceanpath.artifacts.store.index import Index
 from oceanpath.artifacts.store.reader import Store
 
@@ -67,7 +67,7 @@ class PatientStore(Store):
             return own[0] if own else None
         if i not in self._shifts:
             self._shifts[i] = slide_shifts(own, where=self.slide_id(i))
-        return np.concatenate([coords + shift for coords, shift in zip(own, self._shifts[i], strict=True)])
+        return shifted(own, self._shifts[i])
 
     def _slide_coords(self, i: int) -> list[NDArray[np.int32]]:
         """The coordinates of each slide as stored; none if the store has none."""

@@ -71,19 +71,19 @@ def explain_slides(settings: AnalyzeSettings, inputs: Inputs, out: Path, progres
     task = read_task(results, train)
     tested = review(predictions.read_oof(train, task).drop_duplicates("slide_id"), task)  # the first of several models
     drawn = pick_slides(tested, settings.attention_slides if settings.slides == "selected" else len(tested))
-    curved = set(spread(tested, settings.deletion_slides))
+    is_drawn, curved = set(drawn["slide_id"]), set(spread(tested, settings.deletion_slides))
     slides = one_row_per_slide(tested.assign(bag=tested["slide_id"]), read_patient_bags(train))
     labels = dict(zip(slides["slide_id"], slides["label"], strict=True))
     regions = read_regions(inputs.get("demo"), settings.regions, labels)
     annotated = slides.loc[slides["slide_id"].isin(regions), "bag"]
-    needed = tested[tested["slide_id"].isin({*drawn["slide_id"], *curved, *annotated})]
-    _prepare(inputs, slides.loc[slides["bag"].isin(drawn["slide_id"]), "slide_id"].tolist(), out)
+    needed = tested[tested["slide_id"].isin({*is_drawn, *curved, *annotated})]
+    _prepare(inputs, slides.loc[slides["bag"].isin(is_drawn), "slide_id"].tolist(), out)
     progress.start(len(needed), "slides")
     found = Explained()
     # sums over threads would differ in their last bits; rows are written per slide: together they may exceed the memory
     with torch_threads(1), open_table(out / TABLE, NO_PATCHES) as append:
         for bag in explain(settings, inputs, needed):
-            if bag.whole.slide_id in set(drawn["slide_id"]):
+            if bag.whole.slide_id in is_drawn:
                 for slide in bag.slides:
                     append(table_of(slide))
                     facts = _write(slide, settings, task, inputs.get("extract"), out) | bag.facts

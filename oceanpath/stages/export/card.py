@@ -17,7 +17,9 @@ from oceanpath.stages.export.card_text import (
     level_title,
     markdown_table,
     parity_text,
+    patches_row,
     similarity_text,
+    unit_text,
     use_text,
 )
 from oceanpath.tasks.classification import Classification
@@ -106,10 +108,7 @@ def _cohort(cohort: CohortFacts | None, contract: Contract) -> list[tuple[str, s
     per_class = ", ".join(f"{count} {name}" for name, count in cohort.slides_per_class.items())
     return [
         ("Trained on", f"{cohort.slides} slides of {cohort.patients} patients ({per_class})"),
-        (
-            f"Patches per {'slide' if contract.patient_bags is None else 'patient'}",
-            f"median {cohort.patches_median}, at most {cohort.patches_max}",
-        ),
+        patches_row(cohort, contract),
     ]
 
 
@@ -162,14 +161,8 @@ def _members(facts: BundleFacts) -> str:
         )
         for m in facts.members
     ]
-    head = (
-        "Fold",
-        f"Validation {'slides' if facts.contract.patient_bags is None else 'patients'}",
-        "Temperature",
-        "Note",
-        "Raw threshold",
-        "Threshold",
-    )
+    validation = f"Validation {unit_text(facts.contract)}s"
+    head = ("Fold", validation, "Temperature", "Note", "Raw threshold", "Threshold")
     text = f"{facts.calibration.served} {facts.calibration.reported}"
     return f"## Calibration and threshold\n\n{text}\n\nDecision threshold: {decision}\n\n{markdown_table(head, rows)}"
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from oceanpath.artifacts.bundle.facts import Contract, FinalFacts, Parity, SimilarityFacts
+from oceanpath.artifacts.bag_unit import PATIENT, SLIDE
+from oceanpath.artifacts.bundle.facts import CohortFacts, Contract, FinalFacts, Parity, SimilarityFacts
 
 COORDS = {
     "required": "required: level-0 pixels [N, 2] of every patch",
@@ -48,9 +49,19 @@ def level_table(rows: Sequence[tuple[str, str, str]], contract: Contract) -> str
     return markdown_table(("", "Patient level"), [(name, patient) for name, _, patient in rows])
 
 
+def unit_text(contract: Contract) -> str:
+    """What one bag, and so one prediction, is of."""
+    return SLIDE if contract.patient_bags is None else PATIENT
+
+
 def level_title(contract: Contract) -> str:
     """The level of predictions, at the beginning of a heading."""
-    return "Slide-level" if contract.patient_bags is None else "Patient-level"
+    return f"{unit_text(contract).capitalize()}-level"
+
+
+def patches_row(cohort: CohortFacts, contract: Contract) -> tuple[str, str]:
+    """The size of the bags of the training cohort."""
+    return f"Patches per {unit_text(contract)}", f"median {cohort.patches_median}, at most {cohort.patches_max}"
 
 
 def cap_text(contract: Contract) -> str:

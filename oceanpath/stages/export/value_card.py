@@ -16,6 +16,7 @@ from oceanpath.stages.export.card_text import (
     level_title,
     markdown_table,
     parity_text,
+    patches_row,
     use_text,
 )
 from oceanpath.tasks.base import Task
@@ -50,10 +51,7 @@ def _overview(facts: ValueFacts) -> str:
         ("Encoder", contract.encoder or "not recorded"),
         ("Patch size, resolution", geometry_text(contract)),
         ("Trained on", f"{cohort.slides} slides of {cohort.patients} patients ({groups})"),
-        (
-            f"Patches per {'slide' if contract.patient_bags is None else 'patient'}",
-            f"median {cohort.patches_median}, at most {cohort.patches_max}",
-        ),
+        patches_row(cohort, contract),
     ]
     return "## Overview\n\n" + markdown_table(("", ""), rows)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import pandas as pd
 from oceanpath.artifacts import metrics
 from oceanpath.artifacts.external import check_predictions, write_external
 from oceanpath.artifacts.folds import read_splits
-from oceanpath.artifacts.patient_bags import FILE as PATIENT_BAGS
+from oceanpath.artifacts.patient_bags import copy_patient_bags
 from oceanpath.artifacts.predictions import read_cv_results, read_predictions
 from oceanpath.evaluation.decisions import add_decisions
 from oceanpath.evaluation.figures import DECISIONS, draw_all, draw_decisions, pictures
@@ -54,8 +53,7 @@ def run(settings: ExternalSettings, inputs: Inputs, out: Path, progress: Progres
         report["seen_in_pretraining"] = len(cohorts.seen)
     report |= {"external": settings.cohort, "cohort_flow": read_splits(inputs["split"]).get("cohort_flow")}
     metrics.write_metrics(report, out)
-    if (bags := inputs["split"] / PATIENT_BAGS).is_file():
-        shutil.copyfile(bags, out / PATIENT_BAGS)
+    copy_patient_bags(inputs["split"], out)
     draw_all(settings, rows, baselines, report, out)
     draw_decisions(settings, report, out)
     lines, numbers = summarise(report, task)

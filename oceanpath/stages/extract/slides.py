@@ -12,7 +12,7 @@ from oceanpath.artifacts.cohort.ids import SLIDE_SUFFIXES, describe_missing
 from oceanpath.errors import ExperimentError
 from oceanpath.folders import Listing, list_folder
 from oceanpath.pipeline.stage import Inputs
-from oceanpath.slides.folder import MIRAX, group_by_id, slide_files
+from oceanpath.slides.folder import MIRAX, group_by_id, one_file_each, slide_files
 from oceanpath.stages.extract.settings import ExtractSettings
 
 
@@ -51,13 +51,7 @@ def slides_of(settings: ExtractSettings, inputs: Inputs) -> Slides:
     paths = slide_files(root, listing)
     grouped = group_by_id(paths)
     names, missing = _of_table(settings, grouped)
-    selected = {name: grouped[name] for name in names if name not in settings.exclude}
-    if duplicates := {name: files for name, files in selected.items() if len(files) > 1}:
-        name, files = next(iter(duplicates.items()))
-        both = " and ".join(str(path.relative_to(root)) for path in files)
-        raise ExperimentError(
-            "two slides have the same id", where=root, got=f"{name}: {both}", do="Rename one of them."
-        )
+    selected = one_file_each({name: grouped[name] for name in names if name not in settings.exclude}, root, root)
     if unknown := set(settings.exclude) - grouped.keys():
         got = describe_missing(unknown, grouped)
         do = "Correct or remove these ids."
@@ -67,9 +61,9 @@ def slides_of(settings: ExtractSettings, inputs: Inputs) -> Slides:
         raise ExperimentError(
             "the folder contains no slides", where=root, expected=" ".join(SLIDE_SUFFIXES), got=other_files
         )
-    broken = [name for name, files in selected.items() if files[0].relative_to(root).as_posix() in listing.broken]
+    broken = [name for name, file in selected.items() if file.relative_to(root).as_posix() in listing.broken]
     first = {name: files[0] for name, files in grouped.items()}
-    return Slides(root, first, {name: files[0] for name, files in selected.items()}, missing, other_files, broken)
+    return Slides(root, first, selected, missing, other_files, broken)
 
 
 def slide_folder(settings: ExtractSettings, inputs: Inputs) -> Path:

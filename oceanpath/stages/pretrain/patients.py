@@ -107,8 +107,9 @@ def slides_tested_elsewhere(patients: Mapping[str, str], splits: Sequence[Path])
     """
     tested = set[str]()
     for path in splits:
+        bags = read_patient_bags(path)
         for number in range(int(read_splits(path)["folds"])):
-            fold = one_row_per_slide(read_fold(path, number), read_patient_bags(path))
+            fold = one_row_per_slide(read_fold(path, number), bags)
             rows = fold[fold["role"] == "test"]
             for slide, patient in zip(rows["slide_id"], rows["patient_id"], strict=True):
                 tested |= person_ids(slide, patient)

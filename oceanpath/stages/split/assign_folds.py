@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from oceanpath.artifacts.bag_unit import PATIENT
 from oceanpath.fit.seeds import derive
 from oceanpath.stages.split.draws import draw_fraction
 from oceanpath.stages.split.enough_patients import require_training_patients
+from oceanpath.stages.split.patient_bags import check_bags
 from oceanpath.stages.split.patients import Patients
 from oceanpath.stages.split.settings import SplitSettings
 from oceanpath.stages.split.strategies.base import Fold
@@ -17,13 +19,17 @@ from oceanpath.stages.split.strategies.registry import strategy
 def choose_folds(patients: Patients, settings: SplitSettings) -> list[Fold]:
     """The folds of the scheme, which can be trained and validated; for an external cohort, one that tests all patients.
 
-    Raises: ExperimentError: a stratum has too few patients for a test, a validation and a training set in every fold.
+    Raises: ExperimentError: a stratum has too few patients for a test, a validation and a training set in every fold,
+        or the slides of a patient cannot be one bag.
     """
     if settings.cohort:
-        return [Fold(frozenset(patients.frame.index), name=settings.cohort)]
-    folds = strategy(settings.scheme)(patients, settings)
-    for fold in folds:
-        require_training_patients(patients, fold, settings)
+        folds = [Fold(frozenset(patients.frame.index), name=settings.cohort)]
+    else:
+        folds = strategy(settings.scheme)(patients, settings)
+        for fold in folds:
+            require_training_patients(patients, fold, settings)
+    if settings.bag == PATIENT:
+        check_bags(patients, folds)
     return folds
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from oceanpath.artifacts.bag_unit import PATIENT
 from oceanpath.errors import ExperimentError, OceanPathError
 from oceanpath.pipeline.stage import ParentSources, Preview
 from oceanpath.stages.split.settings import SplitSettings
@@ -23,7 +22,6 @@ def preflight(settings: SplitSettings, sources: ParentSources) -> Preview:
         return Preview()
     from oceanpath.stages.split.assign_folds import assigned_slides, choose_folds
     from oceanpath.stages.split.cohort import StoredSlides, join  # loads pandas
-    from oceanpath.stages.split.patient_bags import check_bags
     from oceanpath.stages.split.patients import patients_of
     from oceanpath.stages.split.work import READ_STORED, read_stored, remarks
 
@@ -38,8 +36,6 @@ def preflight(settings: SplitSettings, sources: ParentSources) -> Preview:
         patients = patients_of(cohort.frame, cohort.columns, settings)
         settings.target().for_cohort(cohort.frame["label"].tolist())
         folds = choose_folds(patients, settings)
-        if settings.bag == PATIENT:
-            check_bags(patients, folds)
     except OceanPathError as error:
         return Preview(error.each or (error,), expected=_slides_of_table(settings, settings.labels))
     absent = tuple(name for name in patients.strata if name not in set(patients.frame["stratum"]))

@@ -23,7 +23,6 @@ from oceanpath.pipeline.stage import Inputs, Progress, Summary
 from oceanpath.stages.split.assign_folds import choose_folds, with_roles
 from oceanpath.stages.split.balance import balance_table
 from oceanpath.stages.split.cohort import LabelledCohort, StoredSlides, join
-from oceanpath.stages.split.patient_bags import check_bags
 from oceanpath.stages.split.patients import patients_of
 from oceanpath.stages.split.settings import SplitSettings
 from oceanpath.stages.split.site_comparison import compare_sites
@@ -38,8 +37,6 @@ def run(settings: SplitSettings, inputs: Inputs, out: Path, progress: Progress) 
         progress.note(line)
     patients = patients_of(cohort.frame, cohort.columns, settings)
     chosen, task = choose_folds(patients, settings), settings.final_target(cohort.frame["label"].tolist())
-    if settings.bag == PATIENT:
-        check_bags(patients, chosen)
     folds = [with_roles(patients, fold, number, settings) for number, fold in enumerate(chosen)]
     sites, comparison = compare_sites(patients, settings)
     splits = {

@@ -9,8 +9,8 @@ from typing import Any
 from oceanpath.artifacts import folds
 from oceanpath.artifacts.bag_unit import unit_of
 from oceanpath.artifacts.json_files import write_json
-from oceanpath.artifacts.patient_bags import one_row_per_slide, read_patient_bags
-from oceanpath.artifacts.store.patients import open_bags
+from oceanpath.artifacts.patient_bags import one_row_per_slide
+from oceanpath.artifacts.store.patients import bags_of, open_bags
 from oceanpath.bags.placement import place
 from oceanpath.fit.device import pick_device
 from oceanpath.fit.seeds import derive
@@ -35,10 +35,9 @@ def fit_fold(settings: TrainSettings, inputs: Inputs, number: int, out: Path, pr
     Raises: StageError: a role or a class has no rows, or training diverges. ArtifactError: a slide is not in the store.
     """
     device, split = pick_device(settings.device), inputs["split"]
-    store = place(open_bags(inputs["mmap"], split, check=inputs.verify), settings.placement, device)
-    splits = folds.read_splits(split)
+    bags, splits = open_bags(inputs["mmap"], split, check=inputs.verify), folds.read_splits(split)
+    store = place(bags, settings.placement, device)
     task, frame = read_task(splits, split), folds.read_fold(split, number)
-    slides = one_row_per_slide(frame, read_patient_bags(split))
     rows = read_rows(frame, store, task, where=f"fold {number}")
     if settings.sealed:
         rows["test"] = rows["test"].none()
@@ -73,7 +72,8 @@ def fit_fold(settings: TrainSettings, inputs: Inputs, number: int, out: Path, pr
         write_json(out / "fold.json", facts)
         write_json(out / "search.json", found)
     if weights is not None:
-        facts["seen_in_pretraining"] = len(seen_patients(settings, weights, slides, f"fold {number}"))
+        tested = one_row_per_slide(frame, bags_of(bags))
+        facts["seen_in_pretraining"] = len(seen_patients(settings, weights, tested, f"fold {number}"))
         write_json(out / "fold.json", facts)
     shutil.rmtree((out / JOURNAL).parent)
     return facts

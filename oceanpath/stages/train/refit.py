@@ -19,8 +19,8 @@ import numpy as np
 import pandas as pd
 
 from oceanpath.artifacts import folds, predictions
-from oceanpath.artifacts.patient_bags import one_row_per_slide, read_patient_bags
-from oceanpath.artifacts.store.patients import open_bags
+from oceanpath.artifacts.patient_bags import one_row_per_slide
+from oceanpath.artifacts.store.patients import bags_of, open_bags
 from oceanpath.artifacts.store.reader import Store
 from oceanpath.bags.placement import place
 from oceanpath.errors import ArtifactError
@@ -64,7 +64,8 @@ def run(settings: RefitSettings, inputs: Inputs, out: Path, progress: Progress) 
     results = predictions.read_cv_results(inputs["train"])
     task, own = read_task(results, inputs["train"]), searched(settings.train, results)
     device = pick_device(own.device)
-    store = place(open_bags(inputs["mmap"], inputs["split"], check=inputs.verify), own.placement, device)
+    bags = open_bags(inputs["mmap"], inputs["split"], check=inputs.verify)
+    store = place(bags, own.placement, device)
     rows, epochs = all_rows(inputs["split"], store, task), choose_epochs(results)
     history = json.loads((inputs["train"] / f"fold_{epochs.fold}" / "history.json").read_text(encoding="utf-8"))
     improved = improved_epochs(history[: epochs.number], results["per_fold"][epochs.fold]["monitor"], task)
@@ -81,11 +82,7 @@ def run(settings: RefitSettings, inputs: Inputs, out: Path, progress: Progress) 
     save_checkpoint(trained.model, objective, folder / "best.ckpt")
     predictions.write_predictions(val, folder / "preds_val.parquet", task)
     predictions.write_embeddings(outputs.embeddings, rows.table, folder)
-    facts = {
-        "epochs": epochs.number,
-        "fold_epochs": epochs.of_folds,
-        **_counts(rows, read_patient_bags(inputs["split"])),
-    }
+    facts = {"epochs": epochs.number, "fold_epochs": epochs.of_folds, **_counts(rows, bags_of(bags))}
     decided = task.decision_facts(task.values(val), task.targets(val["label"].tolist()))
     kept = {**task.record(), "scheme": results["scheme"], "selected": results["selected"]}
     kept |= {"bag": results["bag"]} if "bag" in results else {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from oceanpath.artifacts import folds, predictions
 from oceanpath.artifacts.bag_unit import unit_of
 from oceanpath.artifacts.gather import link_tree
 from oceanpath.artifacts.patient_bags import FILE as PATIENT_BAGS
-from oceanpath.artifacts.patient_bags import one_row_per_slide, read_patient_bags
+from oceanpath.artifacts.patient_bags import copy_patient_bags, one_row_per_slide, read_patient_bags
 from oceanpath.artifacts.tested_slides import is_plain, plan_of_seeds, read_plan
 from oceanpath.file_digests import xxh3_of_file
 from oceanpath.pipeline.stage import Inputs, Part, Progress, Summary
@@ -96,7 +95,7 @@ def run(settings: TrainSettings, inputs: Inputs, out: Path, progress: Progress) 
         results["seen_in_pretraining"] = seen
     if "bag" in splits:
         results["bag"] = splits["bag"]
-        shutil.copyfile(inputs["split"] / PATIENT_BAGS, out / PATIENT_BAGS)
+        copy_patient_bags(inputs["split"], out)
     predictions.write_cv_results(results, out)
     return _summary(per_fold, f"{sum(map(len, tests)) // len(seeds)} test {unit_of(splits)}s")
 

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oceanpath.artifacts.features import numpy_source
 from oceanpath.artifacts.features.files import layout_of, read_features, scan_features
 from oceanpath.artifacts.features.npy_header import read_npy_header
 from oceanpath.errors import ArtifactError
+from oceanpath.hdf5 import rows as hdf5_rows
 
 BAG = np.arange(60, dtype="f4").reshape(12, 5)
 PLACES = np.arange(24).reshape(12, 2)
@@ -42,7 +42,7 @@ def test_what_was_saved_is_read(tmp_path_factory, n, dim, dtype, fortran, leadin
     save(folder / "b.npz", features=values, coords=places, encoder="uni", patch_size_level0=512)
     save(folder / "c.npz", values)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(numpy_source, "BLOCK_BYTES", block)
+        patch.setattr(hdf5_rows, "BLOCK_BYTES", block)
         for name in ("a.npy", "b.npz", "c.npz"):
             file = scan_features(folder / name)
             features, coords = read_features(file)
